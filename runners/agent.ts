@@ -1,0 +1,105 @@
+/**
+ * What boots on a machine: connects to the parent, proves who it is, and runs what it is sent. Ends with the parent.
+ *
+ * argv: address of the parent's socket, id of this runner. Descriptor 3: the guard stream; its first 32 bytes are the
+ * token, which is never in argv or in the environment.
+ */
+import { readSync } from "node:fs";
+import { inspect } from "node:util";
+import { place } from "../src/context.ts";
+import { dialUnix } from "../src/transport/unix.ts";
+import { encodeMessage, protocolVersion, type Message } from "../src/wire/messages.ts";
+import { Session } from "../src/wire/session.ts";
+import { Executor } from "./executor.ts";
+import { startGuard } from "./guard.ts";
+import { installHooks } from "./modules.ts";
+import { captureOutput } from "./output.ts";
+
+const guardDescriptor = 3;
+const drainGraceMs = 30_000;
+
+const [address, id] = process.argv.slice(2) as [string, string];
+const drainOnLoss = process.env["TINDERBOX_ON_PARENT_LOSS"] === "drain";
+delete process.env["TINDERBOX_ON_PARENT_LOSS"];
+// What user code sees is its own command line, not ours.
+process.argv.length = 2;
+
+const token = readToken();
+const connection = await dialUnix(address);
+let executor: Executor | undefined;
+let guarded = false;
+
+const session = new Session(connection, {
+  message: (message) => receive(message),
+  closed: () => parentLost(),
+});
+session.send({ type: "hello", token, protocol: protocolVersion, runner: id, node: process.version, release: "" });
+const output = captureOutput(
+  () => (place.calls.getStore() as { id?: number } | undefined)?.id ?? 0,
+  (call, stream, line) => session.send({ type: "log", id: call, stream, line }),
+);
+process.on("exit", () => {
+  output.flush();
+  session.flush();
+});
+process.on("uncaughtException", fault);
+process.on("unhandledRejection", fault);
+
+function receive(message: Message): void {
+  switch (message.type) {
+    case "welcome":
+      place.runner = { id, pool: message.pool };
+      installHooks(message.entry);
+      executor = new Executor(place.runner, send, output.flush);
+      session.send({ type: "ready" });
+      break;
+    case "module":
+      executor!.module(message);
+      break;
+    case "call":
+      executor!.call(message);
+      break;
+    case "cancel":
+      executor!.cancel(message.id, message.value);
+      break;
+    case "drain":
+      executor!.drain(() => leave());
+      break;
+    default:
+      break;
+  }
+}
+
+/** The guard's thread costs a cold start 40 ms of a core, so the first result goes out before it. */
+function send(message: Message): void {
+  session.send(message);
+  if (guarded) return;
+  guarded = true;
+  setImmediate(() => startGuard(guardDescriptor, drainOnLoss ? drainGraceMs : 0, parentLost));
+}
+
+function fault(error: unknown): void {
+  const text = error instanceof Error ? (error.stack ?? error.message) : inspect(error);
+  session.send({ type: "fault", calls: executor?.running ?? [], text: text.replace(/[?&]flame=[0-9a-f]+/g, "") });
+  session.flush();
+}
+
+function parentLost(): void {
+  if (drainOnLoss && executor) executor.drain(() => process.exit(0));
+  else process.exit(0);
+}
+
+function leave(): void {
+  session.send({ type: "drain" });
+  session.end();
+}
+
+function readToken(): Buffer {
+  const bytes = Buffer.alloc(32);
+  for (let filled = 0; filled < bytes.length; ) {
+    const count = readSync(guardDescriptor, bytes, filled, bytes.length - filled, null);
+    if (count === 0) process.exit(0);
+    filled += count;
+  }
+  return bytes;
+}

@@ -1,0 +1,179 @@
+/**
+ * Runs calls: loads the modules they need, makes the function, runs it in its own context, and sends what came out.
+ * Nothing that a call does, short of ending the process, reaches another call.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { AbortError, ProtocolError } from "../src/errors.ts";
+import { type Context, place } from "../src/context.ts";
+import { Linker } from "../src/closure/link.ts";
+import { ResultHooks, encodeFailure } from "../src/closure/result.ts";
+import { decode } from "../src/value/decode.ts";
+import { encode } from "../src/value/encode.ts";
+import type { Payload } from "../src/value/port.ts";
+import type { Message } from "../src/wire/messages.ts";
+import { loadModule } from "./modules.ts";
+
+type Send = (message: Message) => void;
+type CallMessage = Extract<Message, { type: "call" }>;
+type ModuleMessage = Extract<Message, { type: "module" }>;
+
+/** One call on this executor, and the context its closure sees. What costs something is made when it is asked for. */
+class Call implements Context {
+  readonly id: number;
+  readonly runner: Context["runner"];
+  readonly #send: Send;
+  readonly #hooks: ResultHooks;
+  #abort: AbortController | undefined;
+  #folder: Promise<string> | undefined;
+
+  constructor(id: number, runner: Context["runner"], send: Send, hooks: ResultHooks) {
+    this.id = id;
+    this.runner = runner;
+    this.#send = send;
+    this.#hooks = hooks;
+  }
+
+  get signal(): AbortSignal {
+    return (this.#abort ??= new AbortController()).signal;
+  }
+
+  cancel(reason: unknown): void {
+    (this.#abort ??= new AbortController()).abort(reason);
+  }
+
+  progress(value: unknown): void {
+    this.#send({ type: "progress", id: this.id, value: encode(value, this.#hooks, { root: "progress" }) });
+  }
+
+  log(...values: unknown[]): void {
+    const text = values.map((value) => (typeof value === "string" ? value : inspect(value))).join(" ");
+    for (const line of text.split("\n")) this.#send({ type: "log", id: this.id, stream: "stdout", line });
+  }
+
+  dir(): Promise<string> {
+    return (this.#folder ??= mkdtemp(join(tmpdir(), "tinderbox-call-")));
+  }
+
+  /** Resolves when nothing of the call is left; undefined when there was nothing. */
+  cleanUp(): Promise<void> | undefined {
+    return this.#folder?.then((folder) => rm(folder, { recursive: true, force: true }));
+  }
+}
+
+export class Executor {
+  readonly #linker = new Linker();
+  readonly #hooks = new ResultHooks(this.#linker);
+  readonly #send: Send;
+  readonly #runner: { readonly id: string; readonly pool: string };
+  readonly #flushOutput: (call: number) => void;
+  readonly #calls = new Map<number, Call>();
+  #loading: Promise<unknown> | undefined;
+  #drained: (() => void) | undefined;
+
+  constructor(runner: { readonly id: string; readonly pool: string }, send: Send, flushOutput: (call: number) => void) {
+    this.#runner = runner;
+    this.#send = send;
+    this.#flushOutput = flushOutput;
+  }
+
+  get running(): readonly number[] {
+    return [...this.#calls.keys()];
+  }
+
+  /** Starts to load a unit; calls that come later wait for it. */
+  module({ id, module }: ModuleMessage): void {
+    this.#linker.add(id, module);
+    const loading = loadModule(module).then(
+      (loaded) => this.#linker.loaded(id, loaded),
+      (error: unknown) => this.#linker.failed(id, error),
+    );
+    const all: Promise<unknown> = Promise.all([this.#loading, loading]).then(() => {
+      if (this.#loading === all) this.#loading = undefined;
+    });
+    this.#loading = all;
+  }
+
+  call(message: CallMessage): void {
+    if (this.#loading) void this.#loading.then(() => this.#start(message));
+    else this.#start(message);
+  }
+
+  cancel(id: number, value: Payload): void {
+    const reason = decode(value, this.#linker);
+    this.#calls.get(id)?.cancel(reason instanceof Error ? reason : new AbortError("Cannot go on: the call was cancelled"));
+  }
+
+  /** Calls `done` once no call runs. */
+  drain(done: () => void): void {
+    this.#drained = done;
+    if (this.#calls.size === 0) done();
+  }
+
+  #start({ id, attempt, value }: CallMessage): void {
+    if (this.#calls.has(id)) throw new ProtocolError(`Cannot start call ${id}: it runs already`);
+    const call = new Call(id, { ...this.#runner, attempt }, this.#send, this.#hooks);
+    this.#calls.set(id, call);
+    let result: unknown;
+    try {
+      const [fn, ...args] = decode(value, this.#linker) as [(...args: unknown[]) => unknown, ...unknown[]];
+      result = place.calls.run(call, () => fn(...args, call));
+    } catch (error) {
+      this.#fail(call, error);
+      return;
+    }
+    if (isThenable(result)) {
+      this.#accept(call);
+      Promise.resolve(result).then(
+        (settled) => this.#succeed(call, settled),
+        (error: unknown) => this.#fail(call, error),
+      );
+    } else this.#succeed(call, result);
+  }
+
+  /** Tells the parent that a call has started, unless it ends before the next write leaves. */
+  #accept(call: Call): void {
+    process.nextTick(() => {
+      if (this.#calls.has(call.id)) this.#send({ type: "accepted", id: call.id });
+    });
+  }
+
+  #succeed(call: Call, result: unknown): void {
+    let value: Payload;
+    try {
+      value = encode(result, this.#hooks, { root: "result" });
+    } catch (error) {
+      this.#fail(call, error);
+      return;
+    }
+    if (value.pending) {
+      value.pending.then(
+        () => this.#finish(call, { type: "result", id: call.id, value }),
+        (error: unknown) => this.#fail(call, error),
+      );
+    } else this.#finish(call, { type: "result", id: call.id, value });
+  }
+
+  #fail(call: Call, error: unknown): void {
+    this.#finish(call, { type: "error", id: call.id, value: encodeFailure(error, this.#hooks) });
+  }
+
+  #finish(call: Call, message: Message): void {
+    const left = call.cleanUp();
+    if (left) void left.catch(() => {}).then(() => this.#end(call, message));
+    else this.#end(call, message);
+  }
+
+  #end(call: Call, message: Message): void {
+    this.#flushOutput(call.id);
+    this.#calls.delete(call.id);
+    this.#send(message);
+    if (this.#calls.size === 0) this.#drained?.();
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}

@@ -1,0 +1,120 @@
+/**
+ * Runners as child processes of the parent: the same protocol, isolation and failures as a machine, on a laptop.
+ *
+ * Each leads a process group of its own, so that a terminal's Ctrl-C reaches the parent alone and a kill reaches
+ * everything that the runner has started.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { availableParallelism } from "node:os";
+import type { Duplex, Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { Lines } from "../lines.ts";
+import type { Backend, BootRequest, Machine, MachineExit } from "../ports/backend.ts";
+import type { Connection, Listener } from "../ports/transport.ts";
+
+export interface LocalWiring {
+  /** The agent's file. */
+  readonly agent: URL;
+  readonly listen: (accept: (connection: Connection) => void) => Promise<Listener>;
+}
+
+const keptLines = 20;
+const idleMs = 60_000;
+
+export function localBackend(wiring: LocalWiring): Backend {
+  return {
+    name: "local",
+    defaults: { max: availableParallelism(), concurrency: 1, idleMs, onParentLoss: "kill" },
+    listen: wiring.listen,
+    boot: (request) => boot(request, fileURLToPath(wiring.agent)),
+  };
+}
+
+async function boot(request: BootRequest, agent: string): Promise<Machine> {
+  request.phase("requested");
+  const child = spawn(process.execPath, [...inheritedFlags(), agent, request.address, request.runner], {
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+    env: { ...request.env, TINDERBOX_ON_PARENT_LOSS: request.onParentLoss },
+    detached: true,
+  });
+  const guard = child.stdio[3] as Duplex;
+  guard.on("error", () => {});
+  guard.on("data", () => request.beat());
+  guard.write(request.token);
+  const stderr: string[] = [];
+  follow(child.stdout!, (line) => request.output("stdout", line));
+  follow(child.stderr!, (line) => {
+    stderr.push(line);
+    if (stderr.length > keptLines) stderr.shift();
+    request.output("stderr", line);
+  });
+  const exited = watch(child, stderr);
+  if (child.pid === undefined) {
+    const [error] = (await once(child, "error")) as [Error];
+    throw error;
+  }
+  release(child, guard);
+  request.phase("launched");
+  const { pid } = child;
+  return {
+    id: String(pid),
+    exited,
+    ping: () => void (guard.writable && guard.write(beat)),
+    kill: () => killGroup(pid),
+    exitNow: () => killGroup(pid),
+  };
+}
+
+const beat = Buffer.from([1]);
+
+/** Pipes may stay open in processes that the runner has started: they do not delay the news of its end. */
+function watch(child: ChildProcess, stderr: readonly string[]): Promise<MachineExit> {
+  return new Promise((resolve) => {
+    child.once("exit", (code, signal) => {
+      if (child.pid !== undefined) killGroup(child.pid);
+      const done = (): void => {
+        child.stdio.forEach((stream) => stream?.destroy());
+        resolve({ stderr, ...(code === null ? {} : { exitCode: code }), ...(signal === null ? {} : { signal }) });
+      };
+      child.once("close", done);
+      setImmediate(() => setImmediate(done));
+    });
+  });
+}
+
+function follow(stream: Readable, print: (line: string) => void): void {
+  const lines = new Lines(print);
+  stream.on("data", (chunk: Buffer) => lines.push(chunk));
+  stream.on("error", () => {});
+  stream.on("close", () => lines.flush());
+}
+
+/** A child, its pipes: none of them is a reason for the parent to stay. */
+function release(child: ChildProcess, guard: Duplex): void {
+  child.unref();
+  for (const stream of [child.stdout, child.stderr, guard]) (stream as unknown as { unref?(): void }).unref?.();
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Gone already.
+  }
+}
+
+const carried = /^(--import|--require|-r|--conditions|-C|--loader|--experimental-loader)(=|$)/;
+
+/** How modules are found and compiled is the application's choice; debugging, evaluation and test flags are not handed on. */
+export function inheritedFlags(execArgv: readonly string[] = process.execArgv, nodeOptions = process.env["NODE_OPTIONS"] ?? ""): string[] {
+  const found: string[] = [];
+  const words = [...(nodeOptions.match(/(?:[^\s"]+|"[^"]*")+/g) ?? []).map((word) => word.replaceAll('"', "")), ...execArgv];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!;
+    if (!carried.test(word)) continue;
+    found.push(word);
+    if (!word.includes("=") && index + 1 < words.length) found.push(words[++index]!);
+  }
+  return found;
+}

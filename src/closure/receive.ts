@@ -1,0 +1,40 @@
+/** How the parent reads what a runner sent: data, and instances of classes that it named itself. Never code. */
+import { ProtocolError } from "../errors.ts";
+import type { DecodeHooks } from "../value/port.ts";
+import { classByName, reviveInstance } from "./classes.ts";
+import { unitByNumber } from "./units.ts";
+
+export class ReceiveHooks implements DecodeHooks {
+  readonly #sent: ReadonlySet<number>;
+
+  /** `sent`: the units that this runner was given; it may name no others. */
+  constructor(sent: ReadonlySet<number>) {
+    this.#sent = sent;
+  }
+
+  code(): never {
+    throw new ProtocolError("Cannot receive code: a runner does not send any");
+  }
+
+  named(name: string): object {
+    return classByName(name);
+  }
+
+  custom(Class: unknown, state: unknown): object {
+    return reviveInstance(Class, state);
+  }
+
+  handle(type: string, data: unknown): unknown {
+    if (type !== "class" || !Array.isArray(data)) throw new ProtocolError("Cannot receive a handle: its type is unknown");
+    const [number, local] = data as unknown[];
+    const unit = typeof number === "number" && this.#sent.has(number) ? unitByNumber(number) : undefined;
+    if (!unit) throw new ProtocolError("Cannot receive an instance: its class was not sent to this runner");
+    const { file, info } = unit;
+    const index = info ? file.analysis.units.indexOf(info) : -1;
+    const binding = info ? undefined : [...file.bindings].find(([, candidate]) => candidate === unit)?.[0];
+    const name = typeof local === "string" ? local : binding === undefined ? undefined : file.analysis.imports[binding]!.local;
+    const found = name === undefined ? (file.classes.get(index) ?? file.lookup?.(info!.name)) : file.imports?.()[name];
+    if (typeof found === "function") return found;
+    throw new TypeError(`Cannot receive an instance of ${name ?? info?.name ?? "a class"}: the class is not at hand any more`);
+  }
+}

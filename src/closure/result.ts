@@ -1,0 +1,83 @@
+/** How a runner writes what a call returned or threw: data, and instances of classes that the parent knows. */
+import { CaptureError, TinderboxError } from "../errors.ts";
+import { encode } from "../value/encode.ts";
+import { formatPath } from "../value/path.ts";
+import type { Description, EncodeHooks, PathStep, Payload } from "../value/port.ts";
+import { ForeignError, baseOf, classOf, hasSerialize, nameOfClass, serialize } from "./classes.ts";
+import type { Linker } from "./link.ts";
+
+export class ResultHooks implements EncodeHooks {
+  readonly #linker: Linker;
+
+  constructor(linker: Linker) {
+    this.#linker = linker;
+  }
+
+  describe(value: object, path: readonly PathStep[]): Description {
+    if (typeof value === "function") return this.#class(value, path);
+    const Class = classOf(value);
+    if (!Class) throw refuse(path, "an object with a prototype of its own", "return plain data");
+    if (hasSerialize(value)) return { kind: "custom", class: Class, state: value[serialize]() };
+    const found = baseOf(Class);
+    const name = `an instance of ${(Class as { name: string }).name || "an anonymous class"}`;
+    if ("refused" in found) throw refuse(path, `${name}, and ${found.refused}`, found.fix);
+    if (this.#nameable(Class)) return { kind: "instance", class: Class, base: found.base };
+    if (found.base === "Error") return { kind: "custom", class: ForeignError, state: foreignState(value as Error) };
+    throw refuse(path, `${name}, which the caller does not know`, "import its class in the file of the closure, or registerClass it");
+  }
+
+  #class(fn: object, path: readonly PathStep[]): Description {
+    const name = nameOfClass(fn);
+    if (name !== undefined) return { kind: "named", name };
+    const origin = this.#linker.originOf(fn);
+    if (!origin) throw refuse(path, "a function", "return data, or a method of an object made with flame.place");
+    return { kind: "handle", type: "class", data: [origin.unit, origin.local ?? null] };
+  }
+
+  #nameable(Class: object): boolean {
+    return nameOfClass(Class) !== undefined || this.#linker.originOf(Class) !== undefined;
+  }
+}
+
+function foreignState(error: Error): object {
+  const { name, message, stack, ...fields } = Object.fromEntries(Object.entries(error)) as Record<string, unknown>;
+  void [name, message, stack];
+  if (Object.hasOwn(error, "cause")) fields["cause"] = error.cause;
+  return { name: String(error.name), message: String(error.message), stack: String(error.stack ?? ""), fields };
+}
+
+/** What was thrown, or, where that cannot be sent, an error that says so and keeps the message. */
+export function encodeFailure(error: unknown, hooks: EncodeHooks): Payload {
+  if (error instanceof Error) tidyStack(error);
+  try {
+    const payload = encode(error, hooks, { root: "error" });
+    if (!payload.pending) return payload;
+  } catch (failure) {
+    const reason = failure instanceof Error ? failure.message : String(failure);
+    if (!(error instanceof Error)) return encode(new TypeError(`Cannot send what the closure threw: ${reason}`), hooks);
+    const bare = Object.assign(new Error(`${error.message} (the error itself was left behind: ${reason})`), { name: error.name });
+    bare.stack = error.stack ?? "";
+    return encode(bare, hooks);
+  }
+  return encode(new TypeError("Cannot send what the closure threw: it holds a Blob"), hooks);
+}
+
+/** The user's frames only, with the user's own file names. */
+function tidyStack(error: Error): void {
+  const { stack } = error;
+  if (typeof stack !== "string") return;
+  const lines = stack.split("\n");
+  const own = lines.findIndex((line) => /[\\/](runners[\\/](executor|agent)\.[jt]s|node:internal)/.test(line) && line.includes("    at "));
+  const kept = own > 0 ? lines.slice(0, own) : lines;
+  try {
+    error.stack = kept.join("\n").replace(/[?&]flame=[0-9a-f]+/g, "");
+  } catch {
+    // A frozen error keeps the frames it has.
+  }
+}
+
+function refuse(path: readonly PathStep[], what: string, fix: string): CaptureError | TinderboxError {
+  return new CaptureError(`Cannot send ${path.length === 0 ? "the result" : `\`${formatPath(path)}\` of the result`} to the caller: it is ${what}; ${fix}`, {
+    path: path.map(String),
+  });
+}

@@ -1,0 +1,128 @@
+/**
+ * Units of this process: each function or class that may travel, numbered once, with the text a runner gets for it.
+ * Numbers are what payloads and connections talk about; a runner is told of a number once.
+ */
+import { hashOf } from "../hash.ts";
+import type { FileAnalysis, UnitInfo } from "./analysis.ts";
+import { generateImport, generateUnit } from "./generate.ts";
+import { stripTypes } from "./strip.ts";
+import { type Thunk, registry } from "./stamp.ts";
+
+/** One evaluation of one source file. */
+export interface SourceFile {
+  readonly url: string;
+  readonly source: string;
+  readonly analysis: FileAnalysis;
+  /** Import bindings by local name, where they can be read. */
+  readonly imports: Thunk | undefined;
+  /** Classes by unit index, as far as they are known. */
+  readonly classes: Map<number, object>;
+  /** Reads a variable of the last inspected scope, where there is no stamp to ask. */
+  lookup?: (name: string) => unknown;
+  readonly units: Map<number, Unit>;
+  readonly bindings: Map<number, Unit>;
+}
+
+export interface Unit {
+  readonly number: number;
+  readonly file: SourceFile;
+  /** Undefined for an import made by itself. */
+  readonly info: UnitInfo | undefined;
+  readonly early: readonly string[];
+  readonly late: readonly string[];
+  readonly links: readonly { readonly name: string; readonly unit: Unit; readonly early: boolean }[];
+  /** This unit and all it links to, this one first. */
+  readonly needs: readonly number[];
+  /** Evaluated once per runner. */
+  readonly single: boolean;
+  readonly pure: boolean;
+}
+
+/** What a runner is told of a unit; made when the first runner needs it. */
+export interface UnitText {
+  readonly url: string;
+  readonly hash: string;
+  readonly format: "module" | "commonjs";
+  readonly source: string;
+}
+
+const units: Unit[] = [];
+const texts = new WeakMap<Unit, UnitText>();
+const files = new Map<string, SourceFile>();
+
+/** The unit of a number that `unitOf` gave out. */
+export function unitByNumber(number: number): Unit | undefined {
+  return units[number - 1];
+}
+
+/** The file that transformed code registered under `key`; read once. */
+export function stampedFile(key: string): SourceFile | undefined {
+  let file = files.get(key);
+  if (file) return file;
+  const stamped = registry.files.get(key);
+  const content = stamped?.embedded === undefined ? registry.sources.get(key) : (JSON.parse(stamped.embedded) as { source: string; analysis: FileAnalysis });
+  if (!stamped || !content) return undefined;
+  file = sourceFile(stamped.url, content.source, content.analysis, stamped.imports, stamped.classes);
+  files.set(key, file);
+  return file;
+}
+
+export function sourceFile(url: string, source: string, analysis: FileAnalysis, imports?: Thunk, classes = new Map<number, object>()): SourceFile {
+  return { url, source, analysis, imports, classes, units: new Map(), bindings: new Map() };
+}
+
+/** The unit at `index` of a file, numbered at its first use. */
+export function unitOf(file: SourceFile, index: number): Unit {
+  const known = file.units.get(index);
+  if (known) return known;
+  const info = file.analysis.units[index]!;
+  const early: string[] = [];
+  const late: string[] = [];
+  const links: { name: string; unit: Unit; early: boolean }[] = [];
+  const needs: number[] = [];
+  const unit: Unit = { number: units.length + 1, file, info, early, late, links, needs, single: info.pure && info.declared, pure: info.pure };
+  units.push(unit);
+  file.units.set(index, unit);
+  for (const free of info.free) {
+    if (free.kind === "import") continue;
+    const target = free.kind === "unit" ? file.analysis.units[free.unit]! : undefined;
+    if (free.kind === "unit" && target?.pure) links.push({ name: free.name, unit: unitOf(file, free.unit), early: free.early });
+    else (free.early ? early : late).push(free.name);
+  }
+  for (const needed of reach(unit)) needs.push(needed.number);
+  return unit;
+}
+
+/** The unit of one import binding of a file. */
+export function bindingOf(file: SourceFile, index: number): Unit {
+  let unit = file.bindings.get(index);
+  if (!unit) {
+    const number = units.length + 1;
+    unit = { number, file, info: undefined, early: [], late: [], links: [], needs: [number], single: true, pure: true };
+    units.push(unit);
+    file.bindings.set(index, unit);
+  }
+  return unit;
+}
+
+/** The module text of a unit. Throws `CaptureError` for syntax that cannot be erased. */
+export function textOf(unit: Unit): UnitText {
+  let text = texts.get(unit);
+  if (!text) {
+    const { file } = unit;
+    const generated = unit.info
+      ? generateUnit(file.source, file.analysis, file.analysis.units.indexOf(unit.info))
+      : generateImport(file.analysis, [...file.bindings].find(([, binding]) => binding === unit)![0]);
+    const source = file.analysis.typescript ? stripTypes(generated, file.url) : generated;
+    text = { url: file.url, hash: hashOf(source), format: file.analysis.format, source };
+    texts.set(unit, text);
+  }
+  return text;
+}
+
+
+function reach(from: Unit): Set<Unit> {
+  const found = new Set([from]);
+  for (const unit of found) for (const link of unit.links) found.add(link.unit);
+  return found;
+}

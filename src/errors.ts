@@ -1,0 +1,129 @@
+/**
+ * Every error that Tinderbox throws by itself. Facts are fields, the message is one sentence:
+ * "Cannot <action>: <what is>; <what to do>". No message ever holds a secret or a captured value.
+ */
+
+const brand = Symbol.for("tinderbox.error");
+
+export interface ErrorFacts {
+  readonly cause?: unknown;
+  readonly [field: string]: unknown;
+}
+
+/** Base of all errors below. `code` is stable, `is()` works across realms and copies of the package. */
+export class TinderboxError extends Error {
+  readonly code: string = "ERR_TINDERBOX";
+
+  constructor(message: string, facts: ErrorFacts = {}) {
+    const { cause, ...fields } = facts;
+    super(message, cause === undefined ? undefined : { cause });
+    for (const [key, value] of Object.entries(fields)) {
+      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: true, writable: true, configurable: true });
+    }
+  }
+
+  /** True for an instance of this class or of one derived from it, also from another copy of the package. */
+  static is(value: unknown): boolean {
+    if (value instanceof this) return true;
+    const names = (value as { [brand]?: readonly string[] } | null | undefined)?.[brand];
+    return Array.isArray(names) && names.includes(this.name);
+  }
+
+  get [brand](): readonly string[] {
+    const names: string[] = [];
+    let prototype: object | null = Object.getPrototypeOf(this) as object | null;
+    while (prototype && prototype !== Error.prototype) {
+      names.push((prototype.constructor as { name: string }).name);
+      prototype = Object.getPrototypeOf(prototype) as object | null;
+    }
+    return names;
+  }
+}
+
+/** Makes `name` an own property of the prototype, as the built-in errors have it. */
+function named(Class: { readonly prototype: object; readonly name: string }): void {
+  Object.defineProperty(Class.prototype, "name", { value: Class.name, writable: true, configurable: true });
+}
+
+/** A closure reaches something that cannot travel. Thrown before anything is sent. */
+export class CaptureError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_CAPTURE";
+  /** From the closure to the culprit, e.g. `["task", "db", "options.ssl"]`. */
+  declare readonly path?: readonly string[];
+  /** `file:line:column` of the identifier. */
+  declare readonly at?: string;
+}
+
+/** A closure imports the parent's entry file, which would start the application a second time. */
+export class EntryError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_ENTRY";
+  /** Module URLs from the closure to the entry file. */
+  declare readonly chain: readonly string[];
+}
+
+/** A runner did not come up. */
+export class BootError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_BOOT";
+  declare readonly phase: string;
+  /** True when trying again cannot help (credentials, a failing `setup`). */
+  declare readonly permanent: boolean;
+  /** Last lines of the runner's standard error. */
+  declare readonly stderr: readonly string[];
+  readonly started = false;
+}
+
+/** The call waited longer than `queueTimeout` for a slot. */
+export class QueueTimeoutError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_QUEUE_TIMEOUT";
+  declare readonly timeoutMs: number;
+  readonly started = false;
+}
+
+/** The pool already holds `queueLimit` waiting calls. */
+export class QueueFullError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_QUEUE_FULL";
+  declare readonly limit: number;
+  readonly started = false;
+}
+
+/** The closure ran longer than `timeout`. */
+export class CallTimeoutError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_CALL_TIMEOUT";
+  declare readonly timeoutMs: number;
+  readonly started = true;
+}
+
+/** The runner, or the executor on it, ended while the call was on it. */
+export class RunnerLostError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_RUNNER_LOST";
+  declare readonly runner: string;
+  declare readonly scope: "process" | "machine";
+  declare readonly started: boolean;
+  declare readonly exitCode?: number;
+  declare readonly signal?: string;
+  /** Last lines of the runner's standard error. */
+  declare readonly stderr: readonly string[];
+}
+
+/** The other end broke the wire protocol; that connection is closed. */
+export class ProtocolError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_PROTOCOL";
+}
+
+/** The pool is closing or closed. */
+export class PoolClosedError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_POOL_CLOSED";
+  declare readonly started: boolean;
+}
+
+/** The caller's signal aborted. `cause` is the signal's reason. */
+export class AbortError extends TinderboxError {
+  override readonly code: string = "ABORT_ERR";
+}
+
+/** Every class above, for the tables that look an error up by name. */
+export const errorClasses = {
+  TinderboxError, CaptureError, EntryError, BootError, QueueTimeoutError, QueueFullError,
+  CallTimeoutError, RunnerLostError, ProtocolError, PoolClosedError, AbortError,
+} as const;
+for (const Class of Object.values(errorClasses)) named(Class);

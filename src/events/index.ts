@@ -1,0 +1,66 @@
+/** What happens, as typed events: one stream under the log, the live line and the dashboard. */
+
+export interface EventMap {
+  "boot.phase": { readonly pool: string; readonly runner: string; readonly phase: string; readonly ms: number };
+  "boot.failed": { readonly pool: string; readonly runner: string; readonly error: Error };
+  "runner.ready": { readonly pool: string; readonly runner: string; readonly ms: number };
+  "runner.draining": { readonly pool: string; readonly runner: string; readonly reason: string };
+  "runner.gone": {
+    readonly pool: string; readonly runner: string; readonly reason: string; readonly exitCode?: number; readonly signal?: string;
+    /** Calls that it had finished, and how long it lived. */
+    readonly calls: number; readonly ms: number;
+  };
+  "runner.fault": { readonly pool: string; readonly runner: string; readonly calls: readonly number[]; readonly text: string };
+  "runner.log": { readonly pool: string; readonly runner: string; readonly call: number; readonly name: string; readonly stream: "stdout" | "stderr"; readonly line: string };
+  "call.queued": { readonly pool: string; readonly call: number; readonly name: string };
+  "call.started": { readonly pool: string; readonly call: number; readonly name: string; readonly runner: string; readonly attempt: number };
+  "call.finished": { readonly pool: string; readonly call: number; readonly name: string; readonly runner: string; readonly ms: number };
+  "call.failed": { readonly pool: string; readonly call: number; readonly name: string; readonly runner: string | undefined; readonly error: unknown };
+  "hook.failed": { readonly event: string; readonly error: unknown };
+}
+
+export type EventName = keyof EventMap;
+export type Listener<N extends EventName> = (event: EventMap[N]) => void;
+
+/** Typed listeners. A listener that throws becomes a `hook.failed` event and hurts nobody else. */
+export class Events {
+  readonly #listeners = new Map<EventName, Set<Listener<never>>>();
+
+  /** True when somebody listens: whoever emits often asks first. */
+  has(name: EventName): boolean {
+    return (this.#listeners.get(name)?.size ?? 0) > 0;
+  }
+
+  /**
+   * Calls `listener` for each event of that name until the returned handle is disposed or `signal` aborts.
+   *
+   * @example
+   * const off = events.on("runner.ready", ({ runner, ms }) => console.log(runner, ms));
+   * off[Symbol.dispose]();
+   */
+  on<N extends EventName>(name: N, listener: Listener<N>, options: { readonly signal?: AbortSignal } = {}): Disposable {
+    let listeners = this.#listeners.get(name);
+    if (!listeners) this.#listeners.set(name, (listeners = new Set()));
+    const found = listeners;
+    found.add(listener as Listener<never>);
+    const off = (): void => void found.delete(listener as Listener<never>);
+    if (options.signal?.aborted) off();
+    options.signal?.addEventListener("abort", off, { once: true });
+    return { [Symbol.dispose]: off };
+  }
+
+  emit<N extends EventName>(name: N, event: EventMap[N]): void {
+    const listeners = this.#listeners.get(name);
+    if (!listeners) return;
+    for (const listener of [...listeners]) {
+      try {
+        (listener as Listener<N>)(event);
+      } catch (error) {
+        if (name !== "hook.failed") this.emit("hook.failed", { event: name, error });
+      }
+    }
+  }
+}
+
+/** Of this process. */
+export const events = new Events();

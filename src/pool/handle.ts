@@ -1,0 +1,136 @@
+/** Pools as the application sees them: declared by name, started by their first call. */
+import { TinderboxError } from "../errors.ts";
+import type { Backend } from "../ports/backend.ts";
+import type { CallRequest } from "./call.ts";
+import { type PoolOptions, type ResolvedPoolOptions, resolvePoolOptions } from "./options.ts";
+import { type PoolDeps, type PoolStats, RunningPool } from "./pool.ts";
+
+/** What all pools of a process share. */
+export interface PoolHost extends PoolDeps {
+  /** Options of pools that do not say otherwise. */
+  readonly defaults: () => PoolOptions;
+  readonly fallback: () => Backend;
+  /** Told of a pool that begins to boot runners. */
+  started(pool: Pool): void;
+}
+
+export class Pool {
+  readonly name: string;
+  readonly #declared: PoolOptions;
+  readonly #host: PoolHost;
+  #resolved: ResolvedPoolOptions;
+  #running: RunningPool | undefined;
+  #closed = false;
+
+  constructor(name: string, options: PoolOptions, host: PoolHost) {
+    this.name = name;
+    this.#declared = options;
+    this.#host = host;
+    this.#resolved = this.#resolve();
+  }
+
+  /** Options with all defaults filled in; durations in milliseconds. */
+  get options(): ResolvedPoolOptions {
+    return this.#running?.options ?? this.#resolved;
+  }
+
+  /** Begins to hold `min` runners. Without it the first call does. */
+  async start(): Promise<void> {
+    this.#run().start();
+  }
+
+  /** Takes a call over. */
+  submit(request: CallRequest): void {
+    this.#run().run(request);
+  }
+
+  stats(): PoolStats {
+    return this.#running?.stats() ?? nothing;
+  }
+
+  /** Changes the bounds; runners above `max` are drained as soon as they are idle. */
+  resize(bounds: { readonly min?: number; readonly max?: number }): void {
+    this.#run().resize(bounds);
+  }
+
+  /** Resolves when no call waits or runs; new ones are still accepted. */
+  async drain(): Promise<void> {
+    await this.#running?.drain();
+  }
+
+  /** Refuses new calls, lets the others finish within `drainTimeout`, ends the runners. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running?.close();
+  }
+
+  /** Ends the runners of a process that has nothing left to do. A later call starts the pool again. */
+  async rest(): Promise<void> {
+    const running = this.#running;
+    if (!running || running.live > 0) return;
+    this.#running = undefined;
+    await running.close();
+  }
+
+  exitNow(): void {
+    this.#running?.exitNow();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #resolve(): ResolvedPoolOptions {
+    return resolvePoolOptions(this.name, { ...this.#host.defaults(), ...this.#declared }, this.#host.fallback());
+  }
+
+  #run(): RunningPool {
+    if (!this.#running) {
+      if (!this.#closed) this.#resolved = this.#resolve();
+      this.#running = new RunningPool(this.name, this.#resolved, this.#host);
+      if (this.#closed) void this.#running.close();
+      else this.#host.started(this);
+    }
+    return this.#running;
+  }
+}
+
+const nothing: PoolStats = {
+  runners: { booting: 0, ready: 0, draining: 0 }, slots: { busy: 0, free: 0 }, queued: 0, completed: 0, failed: 0, boots: { ok: 0, failed: 0 },
+};
+
+/** Declared pools by name, and where each was declared. */
+export class PoolRegistry {
+  readonly #host: PoolHost;
+  readonly #pools = new Map<string, { readonly pool: Pool; readonly place: string | undefined }>();
+
+  constructor(host: PoolHost) {
+    this.#host = host;
+  }
+
+  /** `place` is where the declaration stands: the same place replaces (a reloaded module), another one throws. */
+  declare(name: string, options: PoolOptions, place: string | undefined): Pool {
+    const known = this.#pools.get(name);
+    if (known && (place === undefined || known.place !== place)) {
+      throw new TinderboxError(`Cannot declare pool "${name}": it is declared at ${known.place ?? "another place"} already; use another name, or import that pool`, { code: "ERR_TINDERBOX_POOL_NAME" });
+    }
+    const pool = new Pool(name, options, this.#host);
+    this.#pools.set(name, { pool, place });
+    void known?.pool.close();
+    return pool;
+  }
+
+  get(name: string): Pool {
+    const known = this.#pools.get(name);
+    if (known) return known.pool;
+    throw new TinderboxError(`Cannot find pool "${name}": it is not declared; declared are ${[...this.#pools.keys()].join(", ") || "none"}`, { code: "ERR_TINDERBOX_POOL_NAME" });
+  }
+
+  has(name: string): boolean {
+    return this.#pools.has(name);
+  }
+
+  all(): Pool[] {
+    return [...this.#pools.values()].map(({ pool }) => pool);
+  }
+}

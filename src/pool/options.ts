@@ -1,0 +1,114 @@
+/** A pool's options, their defaults, and what is refused. */
+import { type Duration, resolveDuration } from "../duration.ts";
+import { refuseUnknown, resolveBoolean, resolveCount } from "../options.ts";
+import type { Backend } from "../ports/backend.ts";
+import { type Scale, slots } from "./scale.ts";
+
+export interface PoolOptions {
+  /** Where runners come from. @default local() */
+  readonly backend?: Backend;
+  /** Runners kept at all times once the pool has started. @default 0 */
+  readonly min?: number;
+  /** Most runners at a time. @default the number of cores for local runners */
+  readonly max?: number;
+  /** Calls that one runner runs at a time. @default 1 */
+  readonly concurrency?: number;
+  /** Idle slots kept ready ahead of demand. @default 0 */
+  readonly spare?: number;
+  /** Idle time after which a runner above `min` is drained. @default "60s" for local runners */
+  readonly idle?: Duration;
+  /** Age at which a runner is drained and replaced. @default "6h" */
+  readonly lifetime?: Duration;
+  /** One call per runner. @default false */
+  readonly singleUse?: boolean;
+  /** How many runners the pool should have. @default slots() */
+  readonly scale?: Scale;
+  /** From asking for a runner to its being ready. @default "60s" */
+  readonly bootTimeout?: Duration;
+  /** Execution of one call, from its dispatch. @default "30s" */
+  readonly timeout?: Duration;
+  /** What a drain may take. @default "30s" */
+  readonly drainTimeout?: Duration;
+  /** Wait of one call for a slot. @default Infinity */
+  readonly queueTimeout?: Duration;
+  /** Waiting calls beyond which a call fails at once. @default 10000 */
+  readonly queueLimit?: number;
+  /** What a runner does when its parent is gone. @default "kill" for local runners */
+  readonly onParentLoss?: "kill" | "drain";
+  /** Environment of the runners: names to pass on, or a record. @default [] */
+  readonly env?: readonly string[] | Readonly<Record<string, string>>;
+}
+
+/** Every option, resolved; durations in milliseconds. */
+export interface ResolvedPoolOptions {
+  readonly backend: Backend;
+  readonly min: number;
+  readonly max: number;
+  readonly concurrency: number;
+  readonly spare: number;
+  readonly idleMs: number;
+  readonly lifetimeMs: number;
+  readonly singleUse: boolean;
+  readonly scale: Scale;
+  readonly bootTimeoutMs: number;
+  readonly timeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly queueTimeoutMs: number;
+  readonly queueLimit: number;
+  readonly onParentLoss: "kill" | "drain";
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export const poolOptionNames: readonly (keyof PoolOptions)[] = [
+  "backend", "min", "max", "concurrency", "spare", "idle", "lifetime", "singleUse", "scale", "bootTimeout", "timeout",
+  "drainTimeout", "queueTimeout", "queueLimit", "onParentLoss", "env",
+];
+
+/** Throws `TypeError` for what makes no sense, naming the option. */
+export function resolvePoolOptions(name: string, options: PoolOptions, fallback: Backend): ResolvedPoolOptions {
+  refuseUnknown(options, poolOptionNames, `pool "${name}"`);
+  const of = (option: string): string => `option "${option}" of pool "${name}"`;
+  const backend = options.backend ?? fallback;
+  const singleUse = resolveBoolean(options.singleUse ?? false, of("singleUse"));
+  const max = resolveCount(options.max ?? Math.max(backend.defaults.max, options.min ?? 0), of("max"), 1);
+  const min = resolveCount(options.min ?? 0, of("min"), 0);
+  if (min > max) throw new TypeError(`Cannot use ${min} as ${of("min")}: it is above max, which is ${max}`);
+  const concurrency = resolveCount(options.concurrency ?? (singleUse ? 1 : backend.defaults.concurrency), of("concurrency"), 1);
+  const scale = options.scale ?? slots();
+  if (typeof scale !== "function") throw new TypeError(`Cannot use ${of("scale")}: a function of a snapshot is wanted, such as slots()`);
+  const onParentLoss = options.onParentLoss ?? backend.defaults.onParentLoss;
+  if (onParentLoss !== "kill" && onParentLoss !== "drain") throw new TypeError(`Cannot use ${String(onParentLoss)} as ${of("onParentLoss")}: "kill" or "drain" is wanted`);
+  return {
+    backend, min, max, concurrency, singleUse, scale, onParentLoss,
+    spare: resolveCount(options.spare ?? 0, of("spare"), 0),
+    idleMs: resolveDuration(options.idle ?? backend.defaults.idleMs, of("idle")),
+    lifetimeMs: resolveDuration(options.lifetime ?? "6h", of("lifetime")),
+    bootTimeoutMs: resolveDuration(options.bootTimeout ?? "60s", of("bootTimeout")),
+    timeoutMs: resolveDuration(options.timeout ?? "30s", of("timeout")),
+    drainTimeoutMs: resolveDuration(options.drainTimeout ?? "30s", of("drainTimeout")),
+    queueTimeoutMs: resolveDuration(options.queueTimeout ?? Infinity, of("queueTimeout")),
+    queueLimit: resolveCount(options.queueLimit ?? 10_000, of("queueLimit"), 0, true),
+    env: resolveEnv(options.env ?? [], of("env")),
+  };
+}
+
+const carriedNames = /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|NODE_ENV)$/;
+
+/** By itself only what says where and in which language the machine is; the rest is asked for by name. */
+function resolveEnv(wanted: readonly string[] | Readonly<Record<string, string>>, option: string): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) if (carriedNames.test(name) && value !== undefined) env[name] = value;
+  if (Array.isArray(wanted)) {
+    for (const name of wanted as readonly unknown[]) {
+      if (typeof name !== "string") throw new TypeError(`Cannot use ${option}: a list of names or a record of strings is wanted`);
+      const value = process.env[name];
+      if (value !== undefined) env[name] = value;
+    }
+    return env;
+  }
+  for (const [name, value] of Object.entries(wanted)) {
+    if (typeof value !== "string") throw new TypeError(`Cannot use ${option}: the value of ${name} is not a string`);
+    env[name] = value;
+  }
+  return env;
+}

@@ -1,0 +1,439 @@
+/**
+ * A pool: carries out what its core decides, with real runners, real clocks and real callers.
+ */
+import {
+  AbortError, BootError, CallTimeoutError, PoolClosedError, QueueFullError, QueueTimeoutError, RunnerLostError,
+} from "../errors.ts";
+import type { Events } from "../events/index.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
+import { resolveCount } from "../options.ts";
+import { decode } from "../value/decode.ts";
+import { encode } from "../value/encode.ts";
+import { Dock } from "../wire/dock.ts";
+import type { Message } from "../wire/messages.ts";
+import { type Call, type CallRequest, joinStack, maxRepeats } from "./call.ts";
+import { type Command, type Event, PoolCore } from "./core.ts";
+import { Deadlines } from "./deadlines.ts";
+import { type LinkEnd, type LinkHandlers, RunnerLink } from "./link.ts";
+import type { ResolvedPoolOptions } from "./options.ts";
+
+export interface PoolStats {
+  readonly runners: { readonly booting: number; readonly ready: number; readonly draining: number };
+  readonly slots: { readonly busy: number; readonly free: number };
+  readonly queued: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly boots: { readonly ok: number; readonly failed: number };
+}
+
+export interface PoolDeps {
+  readonly clock: Clock;
+  readonly events: Events;
+  /** URL of the application's entry file, which runners must not import. */
+  readonly entry: string | null;
+  /** Told of each call that begins (1) and each that its caller is done with (-1): live calls keep the process alive. */
+  live(change: 1 | -1): void;
+}
+
+/** How long a cancelled call may go on before its runner is given up. */
+const graceMs = 5_000;
+const textOnly = {
+  describe(): never {
+    throw new TypeError("Cannot send a reason: only its text travels");
+  },
+};
+
+export class RunningPool {
+  readonly name: string;
+  #options: ResolvedPoolOptions;
+  readonly #deps: PoolDeps;
+  readonly #core: PoolCore;
+  readonly #dock: Dock;
+  readonly #deadlines: Deadlines;
+  readonly #links = new Map<number, RunnerLink>();
+  readonly #calls = new Map<number, Call>();
+  readonly #commands: Command[] = [];
+  readonly #overdue = new Set<RunnerLink>();
+  readonly #idleWaiters: (() => void)[] = [];
+  readonly #goneWaiters: (() => void)[] = [];
+  #carrying = false;
+  #nextCall = 1;
+  #tick: Timer | undefined;
+  #tickAt = Infinity;
+  #closed = false;
+  #everBooted = false;
+  #lastBootError: BootError | undefined;
+  #completed = 0;
+  #failed = 0;
+  #boots = { ok: 0, failed: 0 };
+
+  constructor(name: string, options: ResolvedPoolOptions, deps: PoolDeps) {
+    this.name = name;
+    this.#options = options;
+    this.#deps = deps;
+    this.#core = new PoolCore({ ...options, slotsPerRunner: options.concurrency, backoffMs });
+    this.#dock = new Dock(options.backend.listen, deps.clock);
+    this.#deadlines = new Deadlines(deps.clock);
+  }
+
+  get options(): ResolvedPoolOptions {
+    return this.#options;
+  }
+
+  /** Calls whose callers still wait. */
+  get live(): number {
+    return this.#calls.size;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  start(): void {
+    this.#step({ type: "start" });
+  }
+
+  /** Takes a call over: from here on it ends exactly once. Throws only what is wrong with the call itself. */
+  run(request: CallRequest): void {
+    const { options } = request;
+    if (this.#closed) {
+      request.reject(new PoolClosedError(`Cannot call: pool "${this.name}" is closed; declare another`, { started: false }));
+      return;
+    }
+    if (this.#core.queued >= this.#options.queueLimit && this.#core.freeSlots === 0) {
+      request.reject(new QueueFullError(`Cannot call: ${this.#core.queued} calls wait for pool "${this.name}" already; wait for some, or raise queueLimit`, { limit: this.#options.queueLimit }));
+      return;
+    }
+    const id = this.#nextCall++;
+    const call: Call = {
+      ...request, id, attempt: 0, link: undefined, sent: false, settled: false, queuedAt: this.#deps.clock.now(), startedAt: 0,
+      clock: undefined, bootClock: undefined, onAbort: undefined,
+    };
+    this.#calls.set(id, call);
+    this.#deps.live(1);
+    if (options.signal) {
+      call.onAbort = () => this.#abort(call, new AbortError("Cannot go on: the call was aborted", { cause: options.signal!.reason as unknown }));
+      options.signal.addEventListener("abort", call.onAbort, { once: true });
+    }
+    this.#enqueue(call);
+  }
+
+  #enqueue(call: Call): void {
+    const { options } = call;
+    if (this.#deps.events.has("call.queued")) this.#deps.events.emit("call.queued", { pool: this.name, call: call.id, name: options.name });
+    this.#step({ type: "call", call: call.id, priority: options.priority, key: options.key });
+    if (call.link || call.settled) return;
+    call.clock = this.#deadlines.add(options.queueTimeoutMs, () => {
+      this.#abort(call, new QueueTimeoutError(`Cannot run ${title(call)}: no slot of pool "${this.name}" came free within ${options.queueTimeoutMs} ms; raise max or queueTimeout`, { timeoutMs: options.queueTimeoutMs }));
+    });
+    if (!this.#everBooted) call.bootClock = this.#deadlines.add(this.#options.bootTimeoutMs, () => this.#bootTooLate(call));
+  }
+
+  stats(): PoolStats {
+    const core = this.#core;
+    return {
+      runners: { booting: core.booting, ready: core.ready, draining: core.draining },
+      slots: { busy: core.running, free: core.freeSlots },
+      queued: core.queued,
+      completed: this.#completed,
+      failed: this.#failed,
+      boots: { ...this.#boots },
+    };
+  }
+
+  resize({ min = this.#options.min, max = this.#options.max }: { readonly min?: number; readonly max?: number }): void {
+    resolveCount(min, `"min" of pool "${this.name}"`, 0);
+    resolveCount(max, `"max" of pool "${this.name}"`, 1);
+    if (min > max) throw new TypeError(`Cannot resize pool "${this.name}": min ${min} is above max ${max}`);
+    this.#options = { ...this.#options, min, max };
+    this.#step({ type: "resize", min, max });
+  }
+
+  /** Resolves when no call waits or runs. New calls are accepted, and waited for as well. */
+  drain(): Promise<void> {
+    if (this.#core.queued === 0 && this.#core.running === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** Refuses new calls, lets the others finish for at most `timeoutMs`, ends all runners. */
+  async close(timeoutMs = this.#options.drainTimeoutMs): Promise<void> {
+    this.#closed = true;
+    this.#step({ type: "close" });
+    const timer = this.#deps.clock.timer(timeoutMs, () => {
+      for (const call of [...this.#calls.values()]) {
+        this.#settle(call, () => call.reject(new PoolClosedError(`Cannot finish ${title(call)}: pool "${this.name}" was closed`, { started: call.link !== undefined })));
+        if (!call.link) this.#release(call);
+      }
+      for (const link of this.#links.values()) link.kill("the pool was closed");
+    }, true);
+    while (this.#links.size > 0) await new Promise<void>((resolve) => this.#goneWaiters.push(resolve));
+    timer.cancel();
+    this.#tick?.cancel();
+    this.#deadlines.close();
+    await this.#dock.close();
+  }
+
+  /** While the parent's process exits: nothing may be left. */
+  exitNow(): void {
+    for (const link of this.#links.values()) link.exitNow();
+  }
+
+  #step(event: Event): void {
+    this.#core.step(event, this.#deps.clock.now(), this.#commands);
+    // Carrying a command out may lead to the next event; its commands join the same list.
+    if (!this.#carrying) {
+      this.#carrying = true;
+      try {
+        for (let command = this.#commands.shift(); command; command = this.#commands.shift()) this.#carryOut(command);
+      } finally {
+        this.#carrying = false;
+      }
+    }
+    if (this.#core.tickAt < this.#tickAt) this.#armTick();
+    if (this.#idleWaiters.length > 0 && this.#core.queued === 0 && this.#core.running === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+
+  #armTick(): void {
+    this.#tick?.cancel();
+    this.#tickAt = this.#core.tickAt;
+    this.#tick = this.#deps.clock.timer(Math.max(0, this.#tickAt - this.#deps.clock.now()), () => {
+      this.#tickAt = Infinity;
+      this.#step({ type: "tick" });
+    });
+  }
+
+  #carryOut(command: Command): void {
+    switch (command.type) {
+      case "boot":
+        this.#boot(command.runner);
+        break;
+      case "dispatch":
+        this.#dispatch(this.#calls.get(command.call)!, this.#links.get(command.runner)!);
+        break;
+      case "drain": {
+        const link = this.#links.get(command.runner)!;
+        this.#deps.events.emit("runner.draining", { pool: this.name, runner: link.id, reason: command.reason });
+        link.drain(this.#options.drainTimeoutMs);
+        break;
+      }
+      case "cancelBoot":
+        this.#links.get(command.runner)?.cancelBoot();
+        break;
+    }
+  }
+
+  #boot(number: number): void {
+    const { backend, env, onParentLoss, concurrency, bootTimeoutMs } = this.#options;
+    const link = new RunnerLink(
+      { pool: this.name, id: `${this.name}-${number}`, number, env, onParentLoss, concurrency, bootTimeoutMs, entry: this.#deps.entry },
+      { backend, dock: this.#dock, clock: this.#deps.clock, events: this.#deps.events },
+      this.#handlers,
+    );
+    this.#links.set(number, link);
+    void link.boot();
+  }
+
+  readonly #handlers: LinkHandlers = {
+    ready: (link) => {
+      this.#everBooted = true;
+      this.#boots.ok++;
+      this.#step({ type: "booted", runner: link.options.number });
+    },
+    bootFailed: (link, error) => {
+      this.#boots.failed++;
+      this.#lastBootError = error;
+      this.#links.delete(link.options.number);
+      this.#step({ type: "bootFailed", runner: link.options.number });
+      if (error.permanent) for (const id of [...this.#core.waiting]) this.#abort(this.#calls.get(id)!, error);
+      this.#noteGone();
+    },
+    gone: (link, end) => this.#gone(link, end),
+    message: (link, message) => this.#message(link, message),
+    output: (link, stream, line) => this.#print(link, 0, stream, line),
+  };
+
+  #dispatch(call: Call, link: RunnerLink): void {
+    call.clock?.cancel();
+    call.bootClock?.cancel();
+    call.link = link;
+    call.startedAt = this.#deps.clock.now();
+    const { payload, units } = call.captured;
+    const send = (): void => {
+      if (call.settled) return void this.#release(call);
+      // A runner that has gone meanwhile gives its calls back when its end is known.
+      if (!link.dispatch(call.id, call.attempt, payload, units)) return;
+      call.sent = true;
+      const { timeoutMs } = call.options;
+      call.clock = this.#deadlines.add(timeoutMs, () => {
+        this.#abort(call, new CallTimeoutError(`Cannot finish ${title(call)}: it ran for ${timeoutMs} ms on runner ${link.id}; raise timeout, or check why`, { timeoutMs, runner: link.id }));
+      });
+      const { events } = this.#deps;
+      if (events.has("call.started")) events.emit("call.started", { pool: this.name, call: call.id, name: call.options.name, runner: link.id, attempt: call.attempt });
+    };
+    if (payload.pending) {
+      payload.pending.then(send, (error: unknown) => {
+        this.#settle(call, () => call.reject(error));
+        this.#release(call);
+      });
+    } else send();
+  }
+
+  #message(link: RunnerLink, message: Message): void {
+    switch (message.type) {
+      case "result":
+      case "error":
+        this.#finish(link, message);
+        break;
+      case "progress": {
+        const call = this.#calls.get(message.id);
+        if (!call || call.settled || call.link !== link) break;
+        this.#guarded("onProgress", () => call.options.onProgress?.(decode(message.value, link.receive)));
+        break;
+      }
+      case "log":
+        this.#print(link, message.id, message.stream, message.line);
+        break;
+      case "fault":
+        this.#deps.events.emit("runner.fault", { pool: this.name, runner: link.id, calls: message.calls, text: message.text });
+        for (const line of message.text.split("\n")) this.#print(link, message.calls[0] ?? 0, "stderr", line);
+        this.#step({ type: "retire", runner: link.options.number });
+        break;
+      case "drain":
+      case "accepted":
+        break;
+      default:
+        link.kill(`protocol error: a runner sent ${message.type}`);
+    }
+  }
+
+  #finish(link: RunnerLink, message: Extract<Message, { type: "result" | "error" }>): void {
+    const call = this.#calls.get(message.id);
+    if (!call || call.link !== link) return;
+    if (!call.settled) {
+      let value: unknown;
+      let failed = message.type === "error";
+      try {
+        value = decode(message.value, link.receive);
+      } catch (error) {
+        failed = true;
+        value = error;
+      }
+      if (failed) joinStack(value, call, link.id);
+      this.#settle(call, () => (failed ? call.reject(value) : call.resolve(value)), failed ? value : undefined, failed);
+    }
+    this.#release(call);
+  }
+
+  /** The caller is told at once; the slot stays taken until the runner confirms or its grace is over. */
+  #abort(call: Call, error: Error): void {
+    if (call.settled) return;
+    this.#settle(call, () => call.reject(error), error, true);
+    const { link } = call;
+    if (!link) {
+      this.#release(call);
+      return;
+    }
+    link.send({ type: "cancel", id: call.id, value: encode(error.message, textOnly) });
+    call.clock = this.#deadlines.add(graceMs, () => {
+      this.#overdue.add(link);
+      this.#step({ type: "retire", runner: link.options.number });
+      this.#giveUp(link);
+    });
+  }
+
+  /** A runner with a call past its grace is not going to answer; it goes as soon as nobody waits for it any more. */
+  #giveUp(link: RunnerLink): void {
+    if (!this.#overdue.has(link)) return;
+    for (const call of this.#calls.values()) if (call.link === link && !call.settled) return;
+    link.kill("a cancelled call did not stop within its grace");
+  }
+
+  #gone(link: RunnerLink, end: LinkEnd): void {
+    this.#links.delete(link.options.number);
+    this.#overdue.delete(link);
+    const stranded = [...this.#calls.values()].filter((call) => call.link === link);
+    this.#step({ type: "gone", runner: link.options.number });
+    for (const call of stranded) {
+      call.link = undefined;
+      call.clock?.cancel();
+      if (call.settled) this.#calls.delete(call.id);
+      else if (!call.sent) this.#enqueue(call);
+      else if (call.options.idempotent && call.attempt < maxRepeats) {
+        call.attempt++;
+        call.sent = false;
+        this.#enqueue(call);
+      } else {
+        const { exitCode, signal, stderr } = end;
+        const error = new RunnerLostError(`Cannot finish ${title(call)}: runner ${link.id} was lost, ${end.reason}`, {
+          runner: link.id, scope: "machine", started: true, exitCode, signal, stderr, reason: end.reason,
+        });
+        joinStack(error, call, link.id);
+        this.#settle(call, () => call.reject(error), error, true);
+        this.#calls.delete(call.id);
+      }
+    }
+    this.#noteGone();
+  }
+
+  #bootTooLate(call: Call): void {
+    if (this.#everBooted || call.settled || call.link) return;
+    const cause = this.#lastBootError;
+    this.#abort(call, new BootError(`Cannot run ${title(call)}: no runner of pool "${this.name}" came up within ${this.#options.bootTimeoutMs} ms${cause ? `; the last attempt: ${cause.message}` : ""}`, {
+      cause, phase: cause?.phase ?? "requested", permanent: false, stderr: cause?.stderr ?? [],
+    }));
+  }
+
+  /** Tells the caller, once. */
+  #settle(call: Call, tell: () => void, error?: unknown, failed = false): void {
+    if (call.settled) return;
+    call.settled = true;
+    this.#deps.live(-1);
+    call.clock?.cancel();
+    call.bootClock?.cancel();
+    if (call.onAbort) call.options.signal?.removeEventListener("abort", call.onAbort);
+    const { events, clock } = this.#deps;
+    if (failed) this.#failed++;
+    else this.#completed++;
+    if (failed && events.has("call.failed")) {
+      events.emit("call.failed", { pool: this.name, call: call.id, name: call.options.name, runner: call.link?.id, error });
+    } else if (!failed && events.has("call.finished")) {
+      events.emit("call.finished", { pool: this.name, call: call.id, name: call.options.name, runner: call.link?.id ?? "", ms: clock.now() - call.startedAt });
+    }
+    tell();
+  }
+
+  /** Frees the slot. */
+  #release(call: Call): void {
+    const { link } = call;
+    call.clock?.cancel();
+    this.#calls.delete(call.id);
+    this.#step({ type: "done", call: call.id });
+    if (link) this.#giveUp(link);
+  }
+
+  #print(link: RunnerLink, call: number, stream: "stdout" | "stderr", line: string): void {
+    const name = this.#calls.get(call)?.options.name ?? "";
+    this.#deps.events.emit("runner.log", { pool: this.name, runner: link.id, call, name, stream, line });
+  }
+
+  #noteGone(): void {
+    for (const resolve of this.#goneWaiters.splice(0)) resolve();
+  }
+
+  #guarded(event: string, hook: () => void): void {
+    try {
+      hook();
+    } catch (error) {
+      this.#deps.events.emit("hook.failed", { event, error });
+    }
+  }
+}
+
+function title(call: Call): string {
+  return call.options.name ? `call "${call.options.name}"` : `call ${call.id}`;
+}
+
+/** 100 ms doubled at each failure up to 30 s, with jitter: a thousand parents must not come back in step. */
+function backoffMs(failures: number): number {
+  return Math.min(30_000, 100 * 2 ** Math.min(failures - 1, 10)) * (0.5 + Math.random() / 2);
+}

@@ -1,0 +1,60 @@
+/**
+ * Where runners come from. The pool asks for machines and never learns what they are made of.
+ *
+ * - `listen` opens the place where runners dial in; a pool calls it once, before its first boot.
+ * - `boot` resolves as soon as the machine has been asked for and can be terminated; it does not wait for it to be
+ *   ready. It rejects when the machine cannot be asked for at all; `permanent: true` on the error means that trying
+ *   again cannot help. The machine then dials `request.address` and shows `request.token`.
+ * - `Machine.exited` resolves exactly once, when the machine is known to be gone, whoever ended it; it never rejects.
+ * - `Machine.kill` ends it at once, with everything that it started. Idempotent, never throws.
+ * - `Machine.ping` asks the guard for a sign of life; `request.beat` is called when it comes.
+ * - Nothing here keeps the parent's process alive, and `exitNow` may be called while it exits: synchronous, no throw.
+ */
+import type { Connection, Listener } from "./transport.ts";
+
+export interface Backend {
+  readonly name: string;
+  readonly defaults: BackendDefaults;
+  listen(accept: (connection: Connection) => void): Promise<Listener>;
+  boot(request: BootRequest): Promise<Machine>;
+}
+
+/** Defaults that depend on where runners are; users override them per pool. */
+export interface BackendDefaults {
+  readonly max: number;
+  readonly concurrency: number;
+  readonly idleMs: number;
+  readonly onParentLoss: "kill" | "drain";
+}
+
+export interface BootRequest {
+  /** Unique among all runners of this parent, e.g. `media-3`. */
+  readonly runner: string;
+  readonly pool: string;
+  readonly address: string;
+  /** Proves to the parent that this runner is the one it asked for. Used once; never in argv, environment or logs. */
+  readonly token: Buffer;
+  /** The runner's environment, complete but for what its backend must add. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly onParentLoss: "kill" | "drain";
+  phase(name: string): void;
+  /** A line that the machine printed past the connection: before it, after it, or from native code. */
+  output(stream: "stdout" | "stderr", line: string): void;
+  beat(): void;
+}
+
+export interface Machine {
+  /** Process id, instance id: what a person would look up. */
+  readonly id: string;
+  readonly exited: Promise<MachineExit>;
+  ping(): void;
+  kill(): void;
+  exitNow(): void;
+}
+
+export interface MachineExit {
+  readonly exitCode?: number;
+  readonly signal?: string;
+  /** Last lines of its standard error. */
+  readonly stderr: readonly string[];
+}

@@ -1,0 +1,16 @@
+/** What runners print, on the parent's own streams: one line each, marked with where it is from, unable to move the cursor. */
+import type { Events } from "./events/index.ts";
+
+export function printRunnerOutput(events: Events): void {
+  events.on("runner.log", ({ runner, call, name, stream, line }) => {
+    const where = call === 0 ? runner : `${runner} ${name || "call"}#${call}`;
+    process[stream].write(`[${printable(where)}] ${printable(line)}\n`);
+  });
+}
+
+/** Control characters would let a runner rewrite the terminal; colours are harmless and stay. */
+export function printable(text: string): string {
+  return text.replace(/\u001b\[[\d;]*m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (found) =>
+    found.length > 1 ? found : `\\x${found.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}

@@ -1,0 +1,49 @@
+import { bodies } from "./builtins.ts";
+import { LABEL } from "./path.ts";
+import { CODE, CUSTOM, HANDLE, INSTANCE, NAMED, bases } from "./tags.ts";
+import type { Walk } from "./walk.ts";
+
+/** Writes a function, or an instance of a class that is not built in, as the hooks describe it. */
+export function writeDescribed(walk: Walk, value: object, depth: number): void {
+  const { writer } = walk;
+  const number = walk.identities.latest;
+  const description = walk.hooks.describe(value, walk.trail.path(depth));
+  switch (description.kind) {
+    case "code": {
+      const later = walk.putOff(description.late, depth, lateBody);
+      writer.byte(CODE);
+      writer.varint(description.unit);
+      writer.string(description.name);
+      walk.before(number, description.early, "early", depth);
+      if (!later) lateBody(walk, description.late, depth);
+      return;
+    }
+    case "instance": {
+      const body = bodies[description.base];
+      const later = walk.putOff(value, depth, body);
+      writer.byte(INSTANCE);
+      writer.byte(bases.indexOf(description.base));
+      walk.trail.step(depth + 1, LABEL, "<class>");
+      walk.value(description.class, depth + 1);
+      if (!later) body(walk, value, depth);
+      return;
+    }
+    case "custom":
+      writer.byte(CUSTOM);
+      walk.before(number, [description.class], "class", depth);
+      return walk.before(number, [description.state], "state", depth);
+    case "named":
+      writer.byte(NAMED);
+      return writer.string(description.name);
+    case "handle":
+      writer.byte(HANDLE);
+      writer.string(description.type);
+      return walk.before(number, [description.data], "data", depth);
+  }
+}
+
+function lateBody(walk: Walk, value: object, depth: number): void {
+  const late = value as readonly unknown[];
+  walk.writer.varint(late.length);
+  walk.list(late, "late", depth);
+}

@@ -1,0 +1,45 @@
+/**
+ * What the value codec needs from those who know about code and handles. The codec itself knows data only.
+ */
+
+/** How a function, or an instance of a class that is not built in, is to be written. */
+export type Description =
+  /** Code: a function or class made by unit number `unit`. Values in `early` are written before it exists, `late` after. */
+  | { readonly kind: "code"; readonly unit: number; readonly early: readonly unknown[]; readonly late: readonly unknown[]; readonly name: string }
+  /** An instance whose class travels as a value of its own; `base` is the built-in class it derives from. Own fields follow. */
+  | { readonly kind: "instance"; readonly class: unknown; readonly base: "Object" | "Error" | "Map" | "Set" | "Array" }
+  /** An instance that its class writes itself (`serialize`) and makes again (`revive`) from `state`. */
+  | { readonly kind: "custom"; readonly class: unknown; readonly state: unknown }
+  /** A class known on both sides by a name. */
+  | { readonly kind: "named"; readonly name: string }
+  /** Anything else that the other side makes from `type` and `data`. */
+  | { readonly kind: "handle"; readonly type: string; readonly data: unknown };
+
+export interface EncodeHooks {
+  /**
+   * Called once for each function value (classes too), for each object whose prototype is neither `Object.prototype`,
+   * `null` nor a built-in's that the codec carries itself. Throws to refuse; `path` leads from the root to the value.
+   */
+  describe(value: object, path: readonly PathStep[]): Description;
+}
+
+export interface DecodeHooks {
+  /** Makes the function or class of a unit; `fill` gets the late values once all of them exist. */
+  code(unit: number, early: readonly unknown[], name: string): { readonly value: object; fill(late: readonly unknown[]): void };
+  /** The class known by this name; throws when there is none. */
+  named(name: string): object;
+  /** Makes the instance of a class that has its own `revive`. */
+  custom(Class: unknown, state: unknown): object;
+  handle(type: string, data: unknown): unknown;
+}
+
+/** One step of a path: a property name, an index, or a label such as `<key>` for the key of a Map. */
+export type PathStep = string | number;
+
+/** Encoded form. `buffers` are the caller's own memory, referenced, in the order in which `bytes` names them. */
+export interface Payload {
+  readonly bytes: Uint8Array;
+  readonly buffers: readonly Uint8Array[];
+  /** Present when a Blob is among the values: `buffers` are complete once this is fulfilled. To be awaited before sending. */
+  readonly pending?: Promise<void>;
+}

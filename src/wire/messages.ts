@@ -1,0 +1,173 @@
+/**
+ * The messages between parent and runner: one union, one codec, no sockets.
+ * `value` and `values` are payloads of the value codec; everything rare is JSON with a checked shape.
+ */
+import { ProtocolError } from "../errors.ts";
+import type { Payload } from "../value/port.ts";
+
+/** Parent and runner must have the same one. */
+export const protocolVersion = 1;
+
+export type Message =
+  /** runner -> parent, first. u16 protocol | 32 bytes token | JSON {runner, node, release} */
+  | { readonly type: "hello"; readonly token: Buffer; readonly protocol: number; readonly runner: string; readonly node: string; readonly release: string }
+  /** parent -> runner, the answer. JSON */
+  | { readonly type: "welcome"; readonly pool: string; readonly entry: string | null; readonly concurrency: number }
+  /** runner -> parent: calls may come. JSON {} */
+  | { readonly type: "ready" }
+  /** parent -> runner: code of unit `id`, once per runner. JSON */
+  | { readonly type: "module"; readonly id: number; readonly module: ModuleText }
+  /** parent -> runner. u8 attempt | payload of [function, ...arguments] */
+  | { readonly type: "call"; readonly id: number; readonly attempt: number; readonly value: Payload }
+  /** runner -> parent: the call has started. Left out when its end leaves in the same write. */
+  | { readonly type: "accepted"; readonly id: number }
+  | { readonly type: "result"; readonly id: number; readonly value: Payload }
+  | { readonly type: "error"; readonly id: number; readonly value: Payload }
+  /** parent -> runner: abort the call's signal. payload of the reason */
+  | { readonly type: "cancel"; readonly id: number; readonly value: Payload }
+  /** runner -> parent. payload of the value */
+  | { readonly type: "progress"; readonly id: number; readonly value: Payload }
+  /** runner -> parent: one line of output of call `id`, 0 when it belongs to none. u8 stream | utf8 */
+  | { readonly type: "log"; readonly id: number; readonly stream: "stdout" | "stderr"; readonly line: string }
+  /** runner -> parent: an exception that no call caught; the runner must be replaced. JSON */
+  | { readonly type: "fault"; readonly calls: readonly number[]; readonly text: string }
+  /** parent -> runner: finish what runs, then exit. runner -> parent: so I do. */
+  | { readonly type: "drain" };
+
+/** What a runner needs to make unit `id`. */
+export interface ModuleText {
+  readonly url: string;
+  readonly hash: string;
+  readonly format: "module" | "commonjs";
+  readonly source: string;
+  /** Declaration path, part of a class's identity. */
+  readonly path: string;
+  /** Evaluated once per runner. */
+  readonly single: boolean;
+  readonly early: readonly string[];
+  readonly late: readonly string[];
+  /** Names bound to other units that need no captured value. */
+  readonly links: readonly { readonly name: string; readonly unit: number; readonly early: boolean }[];
+  /** An import made by itself: the module's default export is the binding. */
+  readonly binding: boolean;
+}
+
+export type MessageType = Message["type"];
+
+/** Position is the number on the wire. 0 is a chunk of a transfer, which is no message. */
+export const types: readonly (MessageType | "chunk")[] = [
+  "chunk", "hello", "welcome", "ready", "module", "call", "accepted", "result", "error", "cancel", "progress", "log", "fault", "drain",
+];
+const numbers = new Map(types.map((type, number) => [type, number]));
+
+export interface Encoded {
+  readonly type: number;
+  readonly id: number;
+  readonly body: Uint8Array;
+  readonly buffers: readonly Uint8Array[];
+}
+
+const nothing = Buffer.alloc(0);
+const none: readonly Uint8Array[] = [];
+const tokenBytes = 32;
+
+export function encodeMessage(message: Message): Encoded {
+  const type = numbers.get(message.type)!;
+  switch (message.type) {
+    case "hello": {
+      const head = Buffer.alloc(2);
+      head.writeUInt16BE(message.protocol);
+      const rest = json({ runner: message.runner, node: message.node, release: message.release });
+      return { type, id: 0, body: Buffer.concat([head, message.token, rest]), buffers: none };
+    }
+    case "welcome":
+      return { type, id: 0, body: json({ pool: message.pool, entry: message.entry, concurrency: message.concurrency }), buffers: none };
+    case "ready":
+    case "drain":
+      return { type, id: 0, body: nothing, buffers: none };
+    case "module":
+      return { type, id: message.id, body: json(message.module), buffers: none };
+    case "call": {
+      const body = Buffer.allocUnsafe(1 + message.value.bytes.length);
+      body[0] = message.attempt;
+      body.set(message.value.bytes, 1);
+      return { type, id: message.id, body, buffers: message.value.buffers };
+    }
+    case "accepted":
+      return { type, id: message.id, body: nothing, buffers: none };
+    case "result":
+    case "error":
+    case "cancel":
+    case "progress":
+      return { type, id: message.id, body: message.value.bytes, buffers: message.value.buffers };
+    case "log": {
+      const body = Buffer.from(`0${message.line}`, "utf8");
+      body[0] = message.stream === "stdout" ? 1 : 2;
+      return { type, id: message.id, body, buffers: none };
+    }
+    case "fault":
+      return { type, id: 0, body: json({ calls: message.calls, text: message.text }), buffers: none };
+  }
+}
+
+/** Throws `ProtocolError` for anything that `encodeMessage` would not have written. */
+export function decodeMessage(number: number, id: number, body: Buffer, buffers: readonly Buffer[]): Message {
+  const type = types[number];
+  const payload = (bytes: Buffer): Payload => ({ bytes, buffers });
+  switch (type) {
+    case "hello": {
+      if (body.length < 2 + tokenBytes) throw new ProtocolError("Cannot read hello: it is cut");
+      const rest = shape(body.subarray(2 + tokenBytes), type, { runner: "string", node: "string", release: "string" });
+      return { type, protocol: body.readUInt16BE(0), token: body.subarray(2, 2 + tokenBytes), ...(rest as { runner: string; node: string; release: string }) };
+    }
+    case "welcome": {
+      const fields = shape(body, type, { pool: "string", concurrency: "number" }) as { pool: string; concurrency: number; entry?: unknown };
+      if (fields.entry !== null && typeof fields.entry !== "string") throw new ProtocolError("Cannot read welcome: entry is wrong");
+      return { type, pool: fields.pool, concurrency: fields.concurrency, entry: fields.entry };
+    }
+    case "ready":
+    case "drain":
+      return { type };
+    case "module": {
+      const wanted = { url: "string", hash: "string", format: "string", source: "string", path: "string", single: "boolean", early: "array", late: "array", links: "array", binding: "boolean" } as const;
+      return { type, id, module: shape(body, type, wanted) as unknown as ModuleText };
+    }
+    case "call":
+      if (body.length < 2) throw new ProtocolError("Cannot read call: it is cut");
+      return { type, id, attempt: body[0]!, value: payload(body.subarray(1)) };
+    case "accepted":
+      return { type, id };
+    case "result":
+    case "error":
+    case "cancel":
+    case "progress":
+      return { type, id, value: payload(body) };
+    case "log":
+      if (body[0] !== 1 && body[0] !== 2) throw new ProtocolError("Cannot read log: its stream is unknown");
+      return { type, id, stream: body[0] === 1 ? "stdout" : "stderr", line: body.toString("utf8", 1) };
+    case "fault":
+      return { type, ...(shape(body, type, { calls: "array", text: "string" }) as unknown as { calls: number[]; text: string }) };
+    default:
+      throw new ProtocolError(`Cannot read message ${number}: it is unknown`);
+  }
+}
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value), "utf8");
+}
+
+function shape(body: Buffer, type: string, fields: Record<string, "string" | "number" | "boolean" | "array">): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString("utf8"));
+  } catch {
+    throw new ProtocolError(`Cannot read ${type}: it is not JSON`);
+  }
+  if (typeof value !== "object" || value === null) throw new ProtocolError(`Cannot read ${type}: it is not an object`);
+  const record = value as Record<string, unknown>;
+  for (const [name, kind] of Object.entries(fields)) {
+    const right = kind === "array" ? Array.isArray(record[name]) : typeof record[name] === kind;
+    if (!right) throw new ProtocolError(`Cannot read ${type}: ${name} is wrong`);
+  }
+  return record;
+}
