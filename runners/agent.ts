@@ -19,15 +19,14 @@ const guardDescriptor = 3;
 const drainGraceMs = 30_000;
 
 const [address, id] = process.argv.slice(2) as [string, string];
-const drainOnLoss = process.env["TINDERBOX_ON_PARENT_LOSS"] === "drain";
-delete process.env["TINDERBOX_ON_PARENT_LOSS"];
+const drainOnLoss = process.env["TINDERBOX_RUNNER"] === "drain";
+delete process.env["TINDERBOX_RUNNER"];
 // What user code sees is its own command line, not ours.
 process.argv.length = 2;
 
 const token = readToken();
 const connection = await dialUnix(address);
 let executor: Executor | undefined;
-let guarded = false;
 
 const session = new Session(connection, {
   message: (message) => receive(message),
@@ -50,8 +49,11 @@ function receive(message: Message): void {
     case "welcome":
       place.runner = { id, pool: message.pool };
       installHooks(message.entry);
-      executor = new Executor(place.runner, send, output.flush);
+      executor = new Executor(place.runner, (answer) => session.send(answer), output.flush);
       session.send({ type: "ready" });
+      session.flush();
+      // Before the first call: one that blocks the loop from its first line on must not outlive a killed parent.
+      startGuard(guardDescriptor, drainOnLoss ? drainGraceMs : 0, parentLost);
       break;
     case "module":
       executor!.module(message);
@@ -68,14 +70,6 @@ function receive(message: Message): void {
     default:
       break;
   }
-}
-
-/** The guard's thread costs a cold start 40 ms of a core, so the first result goes out before it. */
-function send(message: Message): void {
-  session.send(message);
-  if (guarded) return;
-  guarded = true;
-  setImmediate(() => startGuard(guardDescriptor, drainOnLoss ? drainGraceMs : 0, parentLost));
 }
 
 function fault(error: unknown): void {

@@ -34,11 +34,18 @@ export function installHooks(entry: string | null): void {
 
 /** Evaluates a module that was sent. Rejects with what its imports throw. */
 export async function loadModule(module: ModuleText): Promise<LoadedModule> {
-  const found = hashOf(module.source);
-  if (found !== module.hash) {
-    throw new ProtocolError(`Cannot load code of ${module.url}: its hash is ${found}, the parent says ${module.hash}; both must run the same release`);
+  if (module.source === "") {
+    const chunk = (await import(module.url)) as LoadedModule & { readonly flameHash?: string };
+    if (chunk.flameHash !== module.hash) throw skew(module, chunk.flameHash ?? "missing");
+    return chunk;
   }
+  const found = hashOf(module.source);
+  if (found !== module.hash) throw skew(module, found);
   return module.format === "module" ? ((await import(publish(module))) as LoadedModule) : compile(module);
+}
+
+function skew(module: ModuleText, found: string): ProtocolError {
+  return new ProtocolError(`Cannot load code of ${module.url}: its hash is ${found}, the parent says ${module.hash}; both must run the same release`);
 }
 
 function publish(module: ModuleText): string {

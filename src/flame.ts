@@ -5,10 +5,11 @@ import { place } from "./context.ts";
 import { type Duration, resolveDuration } from "./duration.ts";
 import { AbortError, TinderboxError } from "./errors.ts";
 import { refuseUnknown, resolveBoolean } from "./options.ts";
-import type { CallOptions } from "./pool/call.ts";
+import type { CallOptions, CallRequest } from "./pool/call.ts";
 import { Pool } from "./pool/handle.ts";
 import type { PoolOptions } from "./pool/options.ts";
 import { registry } from "./runtime.ts";
+import { takeTrace } from "./trace.ts";
 
 export interface FlameOptions {
   /** The pool, or its name. @default a pool "default" over local() */
@@ -45,24 +46,31 @@ const optionNames: readonly (keyof FlameOptions)[] = ["pool", "timeout", "queueT
  * const area = await flame(() => width * height);
  */
 export function flame<T>(fn: (context: Context) => T, options: FlameOptions = {}): Promise<Awaited<T>> {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 8;
-  const trace = new Error();
-  Error.captureStackTrace(trace, flame);
-  Error.stackTraceLimit = stackTraceLimit;
-  const promise = new Promise<Awaited<T>>((resolve, reject) => {
-    if (typeof fn !== "function") throw new TypeError(`Cannot run ${typeof fn} on a runner: a function is wanted`);
-    if (place.runner) {
-      throw new TinderboxError("Cannot call flame on a runner: nested calls are not there yet; return, and call it from the parent");
+  const trace = takeTrace(flame);
+  const promise: Promise<Awaited<T>> = new Promise((resolve, refuse) => {
+    const reject = (error: unknown): void => {
+      // A failure that nobody awaits is an event (call.failed), never the end of the process.
+      queueMicrotask(() => void promise.catch(ignore));
+      refuse(error);
+    };
+    try {
+      submit(fn, options, trace, resolve as (value: unknown) => void, reject);
+    } catch (error) {
+      reject(error);
     }
-    const pool = poolOf(options);
-    const resolved = resolveOptions(fn, options, pool);
-    if (resolved.signal?.aborted) throw new AbortError("Cannot start: the call was aborted before it began", { cause: resolved.signal.reason as unknown });
-    pool.submit({ captured: capture(fn, []), options: resolved, trace, resolve: resolve as (value: unknown) => void, reject });
   });
-  // A failure that nobody awaits is an event (call.failed), never the end of the process.
-  promise.catch(ignore);
   return promise;
+}
+
+function submit(fn: (context: Context) => unknown, options: FlameOptions, trace: CallRequest["trace"], resolve: CallRequest["resolve"], reject: CallRequest["reject"]): void {
+  if (typeof fn !== "function") throw new TypeError(`Cannot run ${typeof fn} on a runner: a function is wanted`);
+  if (place.runner) {
+    throw new TinderboxError("Cannot call flame on a runner: nested calls are not there yet; return, and call it from the parent");
+  }
+  const pool = poolOf(options);
+  const resolved = resolveOptions(fn, options, pool);
+  if (resolved.signal?.aborted) throw new AbortError("Cannot start: the call was aborted before it began", { cause: resolved.signal.reason as unknown });
+  pool.submit({ captured: capture(fn, []), options: resolved, trace, resolve, reject });
 }
 
 function ignore(): void {}

@@ -36,7 +36,8 @@ export function defaults(options: PoolOptions): void {
 }
 
 let live = 0;
-let held: Timer | undefined;
+/** Held while a call is live: a timer is the one handle that any Node stays alive for. */
+let alive: Timer | undefined;
 const started = new Set<Pool>();
 
 const host: PoolHost = {
@@ -47,11 +48,8 @@ const host: PoolHost = {
   fallback: () => (fallback ??= local()),
   live(change) {
     live += change;
-    if (live > 0) held ??= hold();
-    else {
-      held?.cancel();
-      held = undefined;
-    }
+    if (live === 0) alive?.hold(false);
+    else if (change === 1 && live === 1) (alive ??= systemClock.timer(2 ** 40, () => {})).hold(true);
   },
   started(pool) {
     if (started.size === 0) attachToProcess();
@@ -61,11 +59,6 @@ const host: PoolHost = {
 let fallback: Backend | undefined;
 
 export const registry = new PoolRegistry(host);
-
-/** A timer is the one handle that any Node keeps alive for. */
-function hold(): Timer {
-  return systemClock.timer(2 ** 31 - 1, () => (held = live > 0 ? hold() : undefined), true);
-}
 
 /** The file whose top level is the application; runners are never to run it. */
 function entryUrl(): string | null {

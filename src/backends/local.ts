@@ -35,7 +35,7 @@ async function boot(request: BootRequest, agent: string): Promise<Machine> {
   request.phase("requested");
   const child = spawn(process.execPath, [...inheritedFlags(), agent, request.address, request.runner], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
-    env: { ...request.env, TINDERBOX_ON_PARENT_LOSS: request.onParentLoss },
+    env: { ...request.env, TINDERBOX_RUNNER: request.onParentLoss },
     detached: true,
   });
   const guard = child.stdio[3] as Duplex;

@@ -7,9 +7,9 @@ import { pathsOf } from "./paths.ts";
 import { distinctIssues, isConstant, resolveNames, resolveUnits } from "./resolve.ts";
 import { Survey, type ObjectSite } from "./survey.ts";
 import { classes } from "./survey-classes.ts";
-import { names } from "./survey-names.ts";
+import { isPackage, names } from "./survey-names.ts";
 import { scopes } from "./survey-scopes.ts";
-import { typescript } from "./survey-typescript.ts";
+import { typescript as typescriptHandlers } from "./survey-typescript.ts";
 import type { Hoist, Site } from "./scope.ts";
 
 /** Where the transform may put its text. Known beside the analysis, which is what travels. */
@@ -20,7 +20,12 @@ export interface Placement {
   readonly top: Hoist | null;
   /** Parallel to the units. */
   readonly sites: readonly Site[];
-  readonly objects: readonly { readonly start: number; readonly end: number; readonly afterNew: boolean; readonly methods: readonly number[] }[];
+  readonly objects: readonly {
+    readonly start: number;
+    readonly end: number;
+    readonly afterNew: boolean;
+    readonly methods: readonly number[];
+  }[];
   /** Ends of statements that have no semicolon. */
   readonly openEnds: ReadonlySet<number>;
   /** Local names of module-level imports that code of the file uses. */
@@ -29,10 +34,16 @@ export interface Placement {
   readonly bindsRequire: boolean;
 }
 
-const handlers = { ...names, ...scopes, ...classes, ...typescript };
+const handlers = { ...names, ...scopes, ...classes, ...typescriptHandlers };
 const placements = new WeakMap<FileAnalysis, Placement>();
 const nothing: Placement = {
-  usesPackage: false, top: null, sites: [], objects: [], openEnds: new Set(), usedImports: [], bindsRequire: false,
+  usesPackage: false,
+  top: null,
+  sites: [],
+  objects: [],
+  openEnds: new Set(),
+  usedImports: [],
+  bindsRequire: false,
 };
 
 /** The placement that goes with an analysis of this process; one from elsewhere has to be made again. */
@@ -78,7 +89,7 @@ export function analyse(code: string, id: string, options: { format?: "module" |
   return keep(
     { typescript, format, units, imports },
     {
-      usesPackage: survey.usesPackage,
+      usesPackage: survey.usesPackage || imports.some((each) => isPackage(each.specifier)),
       top,
       sites: survey.units.map((unit) => unit.site),
       objects: survey.objects.map((object) => placeMethods(object)),
@@ -101,4 +112,3 @@ function placeMethods({ start, end, afterNew, methods }: ObjectSite): Placement[
 function hasDirective(body: readonly object[]): boolean {
   return body.some((statement) => "directive" in statement && statement.directive === "use strict");
 }
-

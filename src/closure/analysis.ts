@@ -32,7 +32,7 @@ export interface UnitInfo {
   readonly declared: boolean;
   /** Reaches no captured value: every free name is an import or another pure unit. False when it has issues. */
   readonly pure: boolean;
-  /** Strict mode code, by its module, a class around it, or a directive. */
+  /** The code around it is strict: by its module, a class, or a directive outside of the unit's own text. */
   readonly strict: boolean;
   /** For a `property` whose key is computed: range of the key and its brackets. The key belongs to the code around the unit. */
   readonly computedKey?: readonly [start: number, end: number];
@@ -74,8 +74,21 @@ export interface ImportInfo {
 export interface Issue {
   readonly at: number;
   readonly code:
-    | "this" | "super" | "arguments" | "new.target" | "private" | "assignment" | "eval" | "enum" | "namespace"
-    | "decorator" | "jsx" | "parameter-property" | "with" | "import-assignment" | "member";
+    | "this"
+    | "super"
+    | "arguments"
+    | "new.target"
+    | "private"
+    | "assignment"
+    | "eval"
+    | "enum"
+    | "namespace"
+    | "decorator"
+    | "jsx"
+    | "parameter-property"
+    | "with"
+    | "import-assignment"
+    | "member";
   /** The identifier or keyword concerned. */
   readonly name: string;
 }

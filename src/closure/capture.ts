@@ -16,6 +16,8 @@ import { type SourceFile, type Unit, bindingOf } from "./units.ts";
 export interface Captured {
   readonly payload: Payload;
   readonly units: Iterable<number>;
+  /** The closure's own unit. */
+  readonly root: Unit;
 }
 
 /**
@@ -31,11 +33,11 @@ export function capture(fn: (...args: never[]) => unknown, args: readonly unknow
   const value = [fn, ...args];
   try {
     try {
-      return { payload: encode(value, hooks), units: hooks.units };
+      return { payload: encode(value, hooks), units: hooks.units, root: root.unit };
     } catch (error) {
       if (error !== needGroups) throw error;
       hooks.groups = findGroups(value);
-      return { payload: encode(value, hooks), units: hooks.units };
+      return { payload: encode(value, hooks), units: hooks.units, root: root.unit };
     }
   } catch (error) {
     throw explain(error, root.unit);
@@ -100,7 +102,7 @@ class CaptureHooks implements EncodeHooks, GroupHost {
   /** An import binding of the closure's own file that holds this very class or function. */
   #imported(fn: object): Unit | undefined {
     const { file } = this;
-    if (!file?.imports || registry.stamps.has(fn)) return undefined;
+    if (!file?.imports || registry.get(fn)) return undefined;
     const bindings = file.imports();
     const index = file.analysis.imports.findIndex(({ local }) => bindings[local] === fn);
     return index < 0 ? undefined : bindingOf(file, index);

@@ -17,7 +17,8 @@ export function codeFrame(code: string, offset: number, length: number, note = "
   const at = clamp(code, offset);
   const culprit = lineAt(code, at);
   const before: Line[] = [];
-  for (let line = culprit; line.start > 0 && before.length < 2; before.unshift(line)) line = lineAt(code, line.start - 1);
+  for (let line = culprit; line.start > 0 && before.length < 2; before.unshift(line))
+    line = lineAt(code, line.start - 1);
   const following = lineAfter(code, culprit);
   const after = following.start > culprit.end && following.start < code.length ? [following] : [];
 

@@ -6,14 +6,18 @@
  */
 
 import type { FileAnalysis, UnitInfo } from "./analysis.ts";
-import { freshNames } from "./fresh.ts";
+import { freshNames, naming } from "./naming.ts";
 import { countLines, lineAt } from "./lines.ts";
 
 /** Throws `TypeError` for a member of a class: only its class is code of its own. TypeScript stays TypeScript. */
 export function generateUnit(code: string, analysis: FileAnalysis, unit: number): string {
   const info = analysis.units[unit];
-  if (!info) throw new TypeError(`Cannot generate unit ${unit}: the file has ${analysis.units.length}; use the analysis of this very file`);
-  if (info.form === "member") throw new TypeError(`Cannot generate ${info.path}: it is a member of a class; generate the class`);
+  if (!info)
+    throw new TypeError(
+      `Cannot generate unit ${unit}: the file has ${analysis.units.length}; use the analysis of this very file`,
+    );
+  if (info.form === "member")
+    throw new TypeError(`Cannot generate ${info.path}: it is a member of a class; generate the class`);
   const slice = sliceOf(code, info, unit);
   const indexes = info.free.flatMap((free) => (free.kind === "import" ? [free.import] : []));
   const texts = importTexts(analysis, indexes);
@@ -27,12 +31,12 @@ export function generateUnit(code: string, analysis: FileAnalysis, unit: number)
     const list = captured.filter((free) => free.early === wanted).map((free) => free.name);
     return list.length > 0 ? ` ({ ${list.join(", ")} } = ${from});` : "";
   };
-  const [before, after] = embrace(info);
+  const [before, after] = embrace(info, value, isAbstract(slice));
   const thunk = `const ${imports} = () => (${locals.length > 0 ? `{ ${locals.join(", ")} }` : "{}"});`;
   // `let` itself may be the name of a variable in sloppy code.
   const declared = names.length > 0 ? ` ${names.includes("let") ? "var" : "let"} ${names.join(", ")};` : "";
-  const opening = `(${early}) => {${declared}${assign(true, early)} const ${value} = ${before}`;
-  const closing = `${after}; return { value: ${value}, fill(${late}) {${assign(false, late)} } }; };`;
+  const opening = `(${early}) => {${declared}${assign(true, early)} ${before}`;
+  const closing = `${after} return { value: ${value}, fill(${late}) {${assign(false, late)} } }; };`;
   if (analysis.format === "module") {
     const head = [...texts, thunk, `export { ${imports} as imports };`, `export default ${opening}`].join(" ");
     return `${place(head, code, info.start)}${slice}${closing}\n`;
@@ -40,17 +44,22 @@ export function generateUnit(code: string, analysis: FileAnalysis, unit: number)
   const directive = info.strict ? '"use strict"; ' : "";
   const exported = `{ default: ${factory}, imports: ${imports} }`;
   const head = [...texts, thunk, `const ${factory} = ${opening}`].join(" ");
-  if (!shadowsModule(locals)) return `${place(directive + head, code, info.start)}${slice}${closing} module.exports = ${exported};\n`;
+  if (!shadowsModule(analysis, texts))
+    return `${place(directive + head, code, info.start)}${slice}${closing} module.exports = ${exported};\n`;
   return `${place(`${directive}module.exports = (() => { ${head}`, code, info.start)}${slice}${closing} return ${exported}; })();\n`;
 }
 
 /** A module whose default export is one import binding of the file. */
 export function generateImport(analysis: FileAnalysis, importIndex: number): string {
   const info = analysis.imports[importIndex];
-  if (!info) throw new TypeError(`Cannot generate import ${importIndex}: the file has ${analysis.imports.length}; use the analysis of this very file`);
-  const text = importTexts(analysis, [importIndex]).join(" ");
+  if (!info)
+    throw new TypeError(
+      `Cannot generate import ${importIndex}: the file has ${analysis.imports.length}; use the analysis of this very file`,
+    );
+  const texts = importTexts(analysis, [importIndex]);
+  const text = texts.join(" ");
   if (analysis.format === "module") return `${text} export default ${info.local};\n`;
-  if (!shadowsModule([info.local])) return `${text} module.exports = { default: ${info.local} };\n`;
+  if (!shadowsModule(analysis, texts)) return `${text} module.exports = { default: ${info.local} };\n`;
   return `module.exports = (() => { ${text} return { default: ${info.local} }; })();\n`;
 }
 
@@ -69,7 +78,8 @@ function importTexts(analysis: FileAnalysis, indexes: readonly number[]): string
     return after === undefined ? text : text.slice(analysis.imports[after]!.text.length).trimStart();
   };
   const makers = new Map<string, number>();
-  const makes = (text: string): string[] => analysis.imports.filter((each) => each.text === text).map((each) => each.local);
+  const makes = (text: string): string[] =>
+    analysis.imports.filter((each) => each.text === text).map((each) => each.local);
   for (const index of wanted) for (const name of new Set(makes(analysis.imports[index]!.text))) makers.set(name, 0);
   const texts = new Set([...wanted].map((index) => analysis.imports[index]!.text));
   for (const text of texts) for (const name of makes(text)) makers.set(name, (makers.get(name) ?? 0) + 1);
@@ -79,24 +89,37 @@ function importTexts(analysis: FileAnalysis, indexes: readonly number[]): string
     const { text, local } = analysis.imports[index]!;
     const clashes = makes(text).some((name) => makers.get(name)! > 1);
     if (!clashes) made.add(own(index));
-    else if (/\bawait\b/.test(text)) made.add(`const ${local} = await (async () => { ${own(index)} return ${local}; })();`);
+    else if (/\bawait\b/.test(text))
+      made.add(`const ${local} = await (async () => { ${own(index)} return ${local}; })();`);
     else made.add(`const ${local} = (() => { ${own(index)} return ${local}; })();`);
   }
   return [...made];
 }
 
-function shadowsModule(locals: readonly string[]): boolean {
-  return locals.some((name) => /^(module|exports|require|__filename|__dirname)$/.test(name));
+/** Whether the texts declare a name that a CommonJS module has already. */
+function shadowsModule(analysis: FileAnalysis, texts: readonly string[]): boolean {
+  const reserved = /^(module|exports|require|__filename|__dirname)$/;
+  return analysis.imports.some(({ local, text }) => reserved.test(local) && texts.includes(text));
 }
 
-/** The text that makes the unit an expression with its own name. The name in brackets is the one that language gives. */
-function embrace({ form, kind, name }: UnitInfo): [before: string, after: string] {
+/** The text that makes `value` the unit, under its own name. The name in brackets is the one that the language gives. */
+function embrace(
+  { form, kind, name }: UnitInfo,
+  value: string,
+  abstract: boolean,
+): readonly [before: string, after: string] {
   const key = JSON.stringify(name);
-  if (form === "property") {
-    if (kind === "method") return ["({ ", ` })[${key}]`];
-    return [`({}).__lookup${kind === "getter" ? "G" : "S"}etter__.call({ `, ` }, ${key})`];
-  }
-  return name === "" ? ["(0, ", ")"] : [`({ [${key}]: (`, `) })[${key}]`];
+  // TypeScript has no abstract class expressions.
+  if (abstract) return ["", ` const ${value} = ${name};`];
+  let around: readonly [string, string];
+  if (form !== "property") around = name === "" ? ["(0, ", ")"] : naming(name);
+  else if (kind === "method") around = ["({ ", ` })[${key}]`];
+  else around = [`({}).__lookup${kind === "getter" ? "G" : "S"}etter__.call({ `, ` }, ${key})`];
+  return [`const ${value} = ${around[0]}`, `${around[1]};`];
+}
+
+function isAbstract(slice: string): boolean {
+  return /^abstract\b/.test(slice);
 }
 
 /** The unit's text, with what it cannot keep as an expression of its own blanked out in place. */
@@ -111,8 +134,8 @@ function sliceOf(code: string, info: UnitInfo, unit: number): string {
   }
   const slice = code.slice(start, end);
   if (info.form !== "declaration") return slice;
-  // An expression cannot be abstract.
-  if (info.kind === "class") return slice.replace(/^abstract\b/, "        ");
+  // One that has no name cannot be a declaration either; it must do without `abstract`.
+  if (info.kind === "class") return name === "default" ? slice.replace(/^abstract\b/, "        ") : slice;
   const own = info.free.find((free) => free.name === name);
   if (!own || (own.kind === "unit" && own.unit === unit)) return slice;
   // Inside, the name means something else by then: `function f() { return f(); } f = wrapped(f);`

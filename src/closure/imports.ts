@@ -1,8 +1,7 @@
 /** Which variables stand for an import, and the text that makes each of them again. */
 
 import type { ImportInfo } from "./analysis.ts";
-import type { Initializer } from "./initializer.ts";
-import { sameEverywhere } from "./globals.ts";
+import { helperText, type Initializer } from "./initializer.ts";
 import type { Binding } from "./scope.ts";
 import type { Survey } from "./survey.ts";
 
@@ -18,7 +17,11 @@ interface Known {
 }
 
 /** Numbers the imports of the file in the order of their names and marks their bindings. */
-export function resolveImports(survey: Survey, comments: readonly Comment[], format: "module" | "commonjs"): ImportInfo[] {
+export function resolveImports(
+  survey: Survey,
+  comments: readonly Comment[],
+  format: "module" | "commonjs",
+): ImportInfo[] {
   const known = new Map<Binding, Known>();
   for (const { binding, info } of survey.imports) known.set(binding, { binding, info, after: null });
   const refused = new Set<Binding>();
@@ -32,7 +35,7 @@ export function resolveImports(survey: Survey, comments: readonly Comment[], for
     refused.add(binding);
     const about = describe(binding, initializer);
     if (!about) return null;
-    const own = declarationText(survey.code, initializer, comments, format);
+    const own = declarationText(survey.code, initializer, comments, format, about.after === null);
     const before = about.after ? `${known.get(about.after)!.info.text} ` : "";
     const { specifier, imported, after } = about;
     const info = { local: binding.name, at: binding.at, specifier, imported, text: before + own };
@@ -45,7 +48,9 @@ export function resolveImports(survey: Survey, comments: readonly Comment[], for
     const { scope } = binding;
     if (root.type === "import") return { specifier: root.specifier, imported: path.join(".") || "*", after: null };
     if (root.type === "global") {
-      const unbound = scope.resolve(root.name) === null && sameEverywhere([root.name, ...path]);
+      // Compilers give built-ins names of their own (`var __defProp = Object.defineProperty`), which are made again on
+      // the runner. A person's alias of a built-in is a value like any other.
+      const unbound = binding.name.startsWith("__") && scope.resolve(root.name) === null;
       return unbound ? { specifier: "", imported: "", after: null } : null;
     }
     const callee = scope.resolve(root.callee);
@@ -64,7 +69,7 @@ export function resolveImports(survey: Survey, comments: readonly Comment[], for
   };
 
   for (const binding of survey.candidates) settle(binding);
-  const all = [...known.values()].sort((a, b) => a.info.at - b.info.at);
+  const all = [...known.values()].toSorted((a, b) => a.info.at - b.info.at);
   all.forEach(({ binding }, index) => (binding.import = index));
   return all.map(({ info, after }) => (after ? { ...info, after: after.import } : info));
 }
@@ -75,6 +80,7 @@ function declarationText(
   { start, end, declaration, root }: Initializer,
   comments: readonly Comment[],
   format: "module" | "commonjs",
+  unbound: boolean,
 ): string {
   let text = "";
   let from = start;
@@ -85,6 +91,15 @@ function declarationText(
   }
   text = (text + code.slice(from, end)).replace(/\s*[\r\n\u2028\u2029]\s*/g, " ");
   if (root.type === "import" && format === "commonjs") text = text.replace(/\bawait\s+import\s*\(/, `${namespaceOf}(`);
+  if (root.type === "require" && root.helper) {
+    text = text.replace(
+      new RegExp(`(?:[\\w$]+\\s*\\.\\s*)?${root.helper}\\s*\\(`),
+      () => `${helperText(root.helper!)}(`,
+    );
+  }
+  // Some loaders lend ES modules a `require`.
+  if (root.type === "require" && format === "module" && unbound)
+    text = text.replace(/\brequire\s*\(/, `${requireHere}(`);
   return `${declaration} ${text};`;
 }
 
@@ -92,3 +107,5 @@ function declarationText(
 const namespaceOf =
   "((specifier) => { const it = require(specifier); " +
   'return it?.[Symbol.toStringTag] === "Module" ? it : Object.assign({ __proto__: null }, it, { default: it }); })';
+
+const requireHere = 'globalThis.process.getBuiltinModule("node:module").createRequire(import.meta.url)';

@@ -15,10 +15,28 @@ export interface Initializer {
 
 /** What it is by its shape; whether `callee` and `name` mean what they say is known when names are resolved. */
 export type Root =
-  | { readonly type: "require"; readonly callee: string; readonly specifier: string }
+  | { readonly type: "require"; readonly callee: string; readonly specifier: string; readonly helper?: Helper }
   | { readonly type: "createRequire"; readonly callee: string; readonly member: boolean }
   | { readonly type: "import"; readonly specifier: string }
   | { readonly type: "global"; readonly name: string };
+
+/** Functions of compilers to CommonJS that make a module of what `require` gives. */
+export type Helper = keyof typeof helpers;
+
+const helpers = {
+  __importDefault: "default",
+  __importStar: "namespace",
+  __toESM: "namespace",
+  _interopRequireDefault: "default",
+  _interopRequireWildcard: "namespace",
+} as const;
+
+/** JavaScript of a function that does what a helper does, for a module that has none. */
+export function helperText(helper: Helper): string {
+  return helpers[helper] === "default"
+    ? "((it) => (it?.__esModule ? it : { default: it }))"
+    : "((it, node) => (it?.__esModule && !node ? it : { ...it, default: it }))";
+}
 
 /** The initializer of each name that `declarator` binds, or nothing when its pattern or value needs other code. */
 export function initializersOf(declarator: VariableDeclarator, declaration: string): Map<string, Initializer> | null {
@@ -53,24 +71,35 @@ function rootOf(expression: Node, chain: string[]): Root | null {
       return specifier === null ? null : { type: "import", specifier };
     }
     case "CallExpression": {
-      if (node.optional || node.arguments.length !== 1) return null;
+      const [argument] = node.arguments;
+      if (node.optional || !argument) return null;
       const callee = unwrap(node.callee);
-      const argument = node.arguments[0]!;
-      if (callee.type === "Identifier") {
-        const specifier = stringOf(argument);
-        if (specifier !== null) return { type: "require", callee: callee.name, specifier };
-        return isOwnLocation(argument) ? { type: "createRequire", callee: callee.name, member: false } : null;
+      const isMember = callee.type === "MemberExpression";
+      const name = isMember
+        ? literalKey(callee.property, callee.computed)
+        : callee.type === "Identifier" && callee.name;
+      if (!name || (isMember && callee.object.type !== "Identifier")) return null;
+      if (Object.hasOwn(helpers, name)) {
+        const inner = node.arguments.slice(1).every(isPlain) ? rootOf(argument, []) : null;
+        return inner?.type === "require" ? { ...inner, helper: name as Helper } : null;
       }
-      if (callee.type !== "MemberExpression" || callee.object.type !== "Identifier") return null;
-      if (literalKey(callee.property, callee.computed) !== "createRequire" || !isOwnLocation(argument)) return null;
-      return { type: "createRequire", callee: callee.object.name, member: true };
+      if (node.arguments.length !== 1) return null;
+      const specifier = isMember ? null : stringOf(argument);
+      if (specifier !== null) return { type: "require", callee: name, specifier };
+      if (!isOwnLocation(argument) || (isMember && name !== "createRequire")) return null;
+      const object = isMember && callee.object.type === "Identifier" ? callee.object.name : name;
+      return { type: "createRequire", callee: object, member: isMember };
     }
     default:
       return null;
   }
 }
 
-function namesOf(pattern: Node, path: readonly string[], add: (name: string, path: readonly string[]) => void): boolean {
+function namesOf(
+  pattern: Node,
+  path: readonly string[],
+  add: (name: string, path: readonly string[]) => void,
+): boolean {
   switch (pattern.type) {
     case "Identifier":
       add(pattern.name, path);
@@ -91,7 +120,8 @@ function namesOf(pattern: Node, path: readonly string[], add: (name: string, pat
 function stringOf(node: Node): string | null {
   const literal = unwrap(node);
   if (literal.type === "Literal" && typeof literal.value === "string") return literal.value;
-  if (literal.type === "TemplateLiteral" && literal.expressions.length === 0) return literal.quasis[0]?.value.cooked ?? null;
+  if (literal.type === "TemplateLiteral" && literal.expressions.length === 0)
+    return literal.quasis[0]?.value.cooked ?? null;
   return null;
 }
 
@@ -107,5 +137,7 @@ function isOwnLocation(node: Node): boolean {
 function isPlain(node: Node): boolean {
   if (node.type === "Literal") return true;
   if (node.type !== "ObjectExpression") return false;
-  return node.properties.every((each) => each.type === "Property" && !each.computed && !each.shorthand && isPlain(each.value));
+  return node.properties.every(
+    (each) => each.type === "Property" && !each.computed && !each.shorthand && isPlain(each.value),
+  );
 }

@@ -1,9 +1,11 @@
 /**
  * Runtime capture: where a function stands and what its variables hold, asked of V8 itself. For functions that no
- * transform has stamped. Everything is synchronous; the debugger is switched on once, to learn the scripts, and off again.
+ * transform has stamped. Everything is synchronous.
  */
-import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
 import type { Session } from "node:inspector";
+import { createRequire } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { CaptureError } from "../errors.ts";
 import { analyse } from "./analyse.ts";
 import { type SourceFile, sourceFile } from "./units.ts";
@@ -13,6 +15,12 @@ export interface Inspected {
   readonly index: number;
   /** The value of a captured variable; throws `ReferenceError` when it is not initialised yet. */
   read(name: string): unknown;
+}
+
+interface Location {
+  readonly scriptId: string;
+  readonly lineNumber: number;
+  readonly columnNumber: number;
 }
 
 interface Scope {
@@ -33,13 +41,17 @@ export function inspect(fn: object): Inspected | undefined {
   try {
     const properties = post("Runtime.getProperties", { objectId, ownProperties: true })["internalProperties"] as { name: string; value: { objectId?: string; value?: unknown } }[] | undefined;
     const internal = new Map(properties?.map((property) => [property.name, property.value]));
-    const location = internal.get("[[FunctionLocation]]")?.value as { scriptId: string; lineNumber: number; columnNumber: number } | undefined;
+    const location = internal.get("[[FunctionLocation]]")?.value as Location | undefined;
     const scopesId = internal.get("[[Scopes]]")?.objectId;
     if (!location || scopesId === undefined) return undefined;
-    const file = fileOf(location.scriptId);
+    let file = fileOf(location.scriptId);
     if (!file) return undefined;
-    const index = unitAt(file, offsetOf(file.source, location.lineNumber, location.columnNumber), isClass(fn));
-    if (index < 0) return undefined;
+    let index = unitAt(file, location, isClass(fn));
+    if (index < 0 || !isText(fn, file, index)) {
+      file = runningFile(location.scriptId);
+      index = unitAt(file, location, isClass(fn));
+      if (index < 0 || !isText(fn, file, index)) return undefined;
+    }
     post("Runtime.callFunctionOn", { objectId: scopesId, functionDeclaration: `function () { globalThis[Symbol.for("tinderbox.inspect")].scopes = this }` });
     const scopes = shared.scopes!;
     file.lookup = (name) => read(scopes, name);
@@ -57,7 +69,6 @@ function open(): Session {
     const { Session } = createRequire(import.meta.url)("node:inspector") as typeof import("node:inspector");
     const opened = new Session();
     opened.connect();
-    opened.on("Debugger.scriptParsed", ({ params }) => scripts.set(params.scriptId, params.url));
     return opened;
   } catch (error) {
     const denied = (error as { code?: unknown }).code === "ERR_ACCESS_DENIED";
@@ -77,26 +88,65 @@ function post(method: string, params: object): Record<string, unknown> {
   return answer as Record<string, unknown>;
 }
 
-/** Scripts loaded since the last look are only announced while the debugger is enabled. */
-function learnScripts(): void {
-  post("Debugger.enable", {});
-  post("Debugger.setSkipAllPauses", { skip: true });
-}
-
+/**
+ * The file of a script. Its text is read from the disk, because asking V8 for it means switching the debugger on, which
+ * takes longer than booting half a runner; when the running code turns out to be another text, V8 is asked after all.
+ */
 function fileOf(scriptId: string): SourceFile | undefined {
   if (files.has(scriptId)) return files.get(scriptId);
-  learnScripts();
-  const url = scripts.get(scriptId);
+  const url = urlOf(scriptId);
   let file: SourceFile | undefined;
-  if (url !== undefined && url !== "" && !url.startsWith("node:")) {
-    const source = post("Debugger.getScriptSource", { scriptId })["scriptSource"] as string;
-    // The running script is JavaScript whatever its file is called: types have become blanks, in place.
-    const analysis = analyse(source, url);
-    file = sourceFile(url.includes("://") ? url : new URL(url, "file:///").href, source, analysis);
-  }
-  post("Debugger.disable", {});
+  if (url?.startsWith("file:")) {
+    try {
+      file = fileFrom(url, readFileSync(fileURLToPath(url), "utf8"));
+    } catch {
+      file = runningFile(scriptId);
+    }
+  } else if (url !== undefined && !url.startsWith("node:")) file = runningFile(scriptId);
   files.set(scriptId, file);
   return file;
+}
+
+/** Coverage that V8 collects anyway names every script that has run, at a fifth of the debugger's price. */
+function urlOf(scriptId: string): string | undefined {
+  if (!scripts.has(scriptId)) {
+    post("Profiler.enable", {});
+    const { result } = post("Profiler.getBestEffortCoverage", {}) as { result: { scriptId: string; url: string }[] };
+    post("Profiler.disable", {});
+    for (const script of result) scripts.set(script.scriptId, script.url);
+  }
+  return scripts.get(scriptId);
+}
+
+/** The text that runs: types have become blanks, a loader may have changed it altogether. */
+function runningFile(scriptId: string): SourceFile {
+  post("Debugger.enable", {});
+  post("Debugger.setSkipAllPauses", { skip: true });
+  const source = post("Debugger.getScriptSource", { scriptId })["scriptSource"] as string;
+  post("Debugger.disable", {});
+  const url = scripts.get(scriptId) ?? "";
+  const file = fileFrom(url.includes("://") ? url : new URL(url, pathToFileURL(`${process.cwd()}/`)).href, source, true);
+  files.set(scriptId, file);
+  return file;
+}
+
+function fileFrom(url: string, source: string, javascript = false): SourceFile {
+  const name = url.replace(/[?#].*$/s, "");
+  return sourceFile(name, source, analyse(source, javascript ? name.replace(/\.([cm]?)tsx?$/, ".$1js") : name));
+}
+
+/** Whether `fn` is this text. Erased types are blanks, or a semicolon, in the running one. */
+function isText(fn: object, file: SourceFile, index: number): boolean {
+  const { start, end } = file.analysis.units[index]!;
+  const running = Function.prototype.toString.call(fn);
+  if (running.length !== end - start) return false;
+  if (file.source.startsWith(running, start)) return true;
+  if (!file.analysis.typescript) return false;
+  for (let at = 0; at < running.length; at++) {
+    const char = running[at]!;
+    if (char !== file.source[start + at] && char !== " " && char !== ";") return false;
+  }
+  return true;
 }
 
 /** The innermost scope that has the name is the one the function sees: scopes hold captured variables only. */
@@ -125,8 +175,9 @@ function withImports(file: SourceFile, scopes: ArrayLike<Scope>): SourceFile {
   return Object.assign(file, { imports });
 }
 
-function unitAt(file: SourceFile, offset: number, wantsClass: boolean): number {
+function unitAt(file: SourceFile, { lineNumber, columnNumber }: Location, wantsClass: boolean): number {
   const { units } = file.analysis;
+  const offset = offsetOf(file.source, lineNumber, columnNumber);
   let best = -1;
   for (let index = 0; index < units.length && units[index]!.start <= offset; index++) {
     if (units[index]!.end > offset) best = index;

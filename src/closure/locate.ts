@@ -14,6 +14,12 @@ export type CaptureMode = "transform" | "runtime" | "auto";
 
 /** `TINDERBOX_CAPTURE` pins one way to capture; anything else is an error, so that a typo is not a silent default. */
 export function captureMode(): CaptureMode {
+  return (pinned ??= readMode());
+}
+
+let pinned: CaptureMode | undefined;
+
+function readMode(): CaptureMode {
   const mode = process.env["TINDERBOX_CAPTURE"];
   if (mode === undefined || mode === "" || mode === "auto") return "auto";
   if (mode === "transform" || mode === "runtime") return mode;
@@ -23,7 +29,7 @@ export function captureMode(): CaptureMode {
 /** Where a function is from; undefined when neither a stamp nor the inspector knows. */
 export function locate(fn: object): Located | undefined {
   const mode = captureMode();
-  const stamped = mode === "runtime" ? undefined : registry.stamps.get(fn);
+  const stamped = mode === "runtime" ? undefined : registry.get(fn);
   if (stamped) {
     const file = stampedFile(stamped.key);
     if (file) {

@@ -70,7 +70,10 @@ const refusals: Partial<Record<Binding["kind"], Issue["code"]>> = {
 };
 
 /** `resolved` and the imports must be settled, and the units must have their indexes. */
-export function resolveUnits(survey: Survey, resolved: readonly Resolved[]): Pick<Resolution, "free" | "pure" | "usedImports"> {
+export function resolveUnits(
+  survey: Survey,
+  resolved: readonly Resolved[],
+): Pick<Resolution, "free" | "pure" | "usedImports"> {
   const frees = new Map<Unit, Free>(survey.units.map((unit) => [unit, new Map()]));
   const usedImports = new Set<number>();
   for (const { reference, binding } of resolved) {
@@ -86,15 +89,16 @@ export function resolveUnits(survey: Survey, resolved: readonly Resolved[]): Pic
       if (write) unit.issues.push({ at, code: "assignment", name });
     }
   }
-  for (const unit of survey.units) {
+  for (const [unit, bindings] of earlyBindings(resolved, survey.memberUses, survey.units)) {
     const free = frees.get(unit)!;
-    if (unit.kind !== "class" || free.size === 0) continue;
-    for (const binding of earlyBindings(unit, resolved, survey.memberUses, survey.units)) {
+    for (const binding of bindings) {
       const known = free.get(binding);
       if (known) known.early = true;
     }
   }
-  const free = new Map([...frees].map(([unit, names]) => [unit, [...names].map(describe).sort((a, b) => a.at - b.at)]));
+  const free = new Map(
+    [...frees].map(([unit, names]) => [unit, [...names].map(describe).toSorted((a, b) => a.at - b.at)]),
+  );
   return { free, pure: pureUnits(survey.units, free), usedImports };
 }
 
@@ -131,11 +135,10 @@ function pureUnits(units: readonly Unit[], free: ReadonlyMap<Unit, readonly Free
 /** One of each kind and name, the first, in the order of the text. */
 export function distinctIssues(issues: readonly Issue[]): Issue[] {
   const seen = new Set<string>();
-  return [...issues]
-    .sort((a, b) => a.at - b.at)
+  return issues
+    .toSorted((a, b) => a.at - b.at)
     .filter(({ code, name }) => {
       const key = `${code} ${name}`;
       return seen.has(key) ? false : seen.add(key);
     });
 }
-

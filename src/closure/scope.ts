@@ -48,7 +48,7 @@ export interface Hoist {
 }
 
 export type BindingKind =
-  | "import" | "function" | "class" | "own" | "var" | "let" | "const" | "parameter" | "enum" | "namespace" | "alias";
+  "import" | "function" | "class" | "own" | "var" | "let" | "const" | "parameter" | "enum" | "namespace" | "alias";
 
 export interface Binding {
   readonly name: string;
@@ -80,7 +80,10 @@ export interface Reference {
 
 /** A use that may run another member of the class around it: `this.name`, `Name.name`, or `new Name()` as "constructor". */
 export interface MemberUse {
+  /** The name before the dot or behind `new`, "this" for `this`. */
+  readonly object: string;
   readonly property: string;
+  readonly scope: Scope;
   readonly unit: Unit;
   readonly early: readonly Unit[];
   readonly field: Unit | null;
@@ -115,12 +118,29 @@ export class Scope {
    * `initialized`: the declaration gives the name a value; `certain`: there is no moment after it in which the name could
    * hold something else than that value.
    */
-  declare(kind: BindingKind, name: string, at: number, unit: Unit | null = null, initialized = true, certain = true): Binding {
+  declare(
+    kind: BindingKind,
+    name: string,
+    at: number,
+    unit: Unit | null = null,
+    initialized = true,
+    certain = true,
+  ): Binding {
     const known = this.names.get(name);
     if (known === undefined) {
       const overParameter = kind === "var" && this.kind === "body" && this.parent?.names.has(name) === true;
       const written = !certain || overParameter;
-      const binding: Binding = { name, at, scope: this, kind, unit, initialized, written, import: -1, initializer: null };
+      const binding: Binding = {
+        name,
+        at,
+        scope: this,
+        kind,
+        unit,
+        initialized,
+        written,
+        import: -1,
+        initializer: null,
+      };
       this.names.set(name, binding);
       return binding;
     }

@@ -1,6 +1,13 @@
 /** Classes and object literals: units that are members, and code that runs while a class is being defined. */
 
-import type { AccessorProperty, Class, Function as FunctionNode, Node, ObjectProperty, PropertyDefinition } from "oxc-parser";
+import type {
+  AccessorProperty,
+  Class,
+  Function as FunctionNode,
+  Node,
+  ObjectProperty,
+  PropertyDefinition,
+} from "oxc-parser";
 import { Scope, type Unit } from "./scope.ts";
 import type { Frame, Handlers, Survey } from "./survey.ts";
 import { visitFunction } from "./survey-scopes.ts";
@@ -16,9 +23,15 @@ function visitClass(survey: Survey, node: Class, unit: Unit): void {
   if (node.type === "ClassExpression" && node.decorators.length > 0) unit.site.untouchable = true;
   const { frame } = survey;
   const early = [...frame.early, unit];
+  // Before `export` they are no part of the class's text: `@a(() => 1) export class A {}`.
+  const outside = node.decorators.filter((decorator) => decorator.start < unit.start);
+  for (const decorator of outside) {
+    survey.visit(decorator);
+    unit.issues.push({ at: decorator.start, code: "decorator", name: "@" });
+  }
   survey.inUnit(unit, () => {
     survey.inFrame({ early }, () => {
-      for (const decorator of node.decorators) survey.visit(decorator);
+      for (const decorator of node.decorators) if (!outside.includes(decorator)) survey.visit(decorator);
     });
     const names = new Set<string>();
     for (const member of node.body.body) {
@@ -72,7 +85,12 @@ function visitMember(survey: Survey, member: Node, unit: Unit, instance: Partial
   }
 }
 
-function visitField(survey: Survey, member: PropertyDefinition | AccessorProperty, unit: Unit, instance: Partial<Frame>): void {
+function visitField(
+  survey: Survey,
+  member: PropertyDefinition | AccessorProperty,
+  unit: Unit,
+  instance: Partial<Frame>,
+): void {
   if (member.declare || member.type.startsWith("TSAbstract")) return;
   for (const decorator of member.decorators) survey.visit(decorator);
   if (member.computed) survey.visit(member.key);
@@ -96,7 +114,7 @@ function visitMethod(survey: Survey, property: ObjectProperty, value: FunctionNo
 function keyRange(code: string, property: Node, key: Node, value: Node): [number, number] {
   const blank = /\s|\/\*[^]*?\*\/|\/\/.*/y;
   let end = key.end;
-  for (blank.lastIndex = end; end < value.start && blank.test(code); ) end = blank.lastIndex;
+  for (blank.lastIndex = end; end < value.start && blank.test(code);) end = blank.lastIndex;
   const opening = /^(?:(?:\s|\/\*[^]*?\*\/|\/\/.*\n)|async\b|get\b|set\b|\*)*/;
   const head = opening.exec(code.slice(property.start, key.start))?.[0].length ?? 0;
   return [property.start + head, end + 1];
@@ -111,7 +129,8 @@ export const classes: Handlers = {
       unit.site.anonymousDefault = unit.site.inferred = true;
       survey.openEnds.add(node.end);
     }
-    if (!node.id && node.decorators.length > 0) unit.site.untouchable = true;
+    // Neither can become an expression.
+    if (!node.id && (node.abstract || node.decorators.length > 0)) unit.site.untouchable = true;
     visitClass(survey, node, unit);
   },
   ClassExpression(survey, node) {

@@ -20,7 +20,7 @@ export function target(survey: Survey, node: Node): void {
       return target(survey, node.value);
     case "AssignmentPattern":
       target(survey, node.left);
-      if (node.left.type === "Identifier") survey.infer(node.right, node.left.name);
+      inferTarget(survey, node, node.left, node.right);
       return survey.visit(node.right);
     case "RestElement":
       return target(survey, node.argument);
@@ -30,6 +30,11 @@ export function target(survey: Survey, node: Node): void {
       else target(survey, inner);
     }
   }
+}
+
+/** A name in parentheses, `(f) = () => 1`, names nothing; the tree shows them only by where the name starts. */
+function inferTarget(survey: Survey, node: Node, left: Node, right: Node): void {
+  if (left.type === "Identifier" && left.start === node.start) survey.infer(right, left.name);
 }
 
 function isCallable(node: Node): boolean {
@@ -76,7 +81,7 @@ export const names: Handlers = {
   MemberExpression(survey, node) {
     survey.visit(node.object);
     const name = literalKey(node.property, node.computed);
-    if (name !== null) survey.memberUse(name);
+    if (name !== null) survey.memberUse(node.object, name);
     if (node.computed || node.property.type === "PrivateIdentifier") survey.visit(node.property);
   },
   CallExpression(survey, node) {
@@ -92,7 +97,7 @@ export const names: Handlers = {
   NewExpression(survey, node) {
     markImmediate(survey, node.callee, node.arguments);
     survey.afterNew.add(leftmost(node.callee));
-    survey.memberUse("constructor");
+    survey.memberUse(node.callee, "constructor");
     survey.children(node);
   },
   ImportExpression(survey, node) {
@@ -100,11 +105,18 @@ export const names: Handlers = {
     survey.children(node);
   },
 
+  // Long sums lean to the left, deeper than the stack goes.
+  BinaryExpression(survey, node) {
+    const rights: Node[] = [];
+    let left: Node = node;
+    for (; left.type === "BinaryExpression"; left = left.left) rights.push(left.right);
+    survey.visit(left);
+    for (const right of rights.toReversed()) survey.visit(right);
+  },
+
   AssignmentExpression(survey, node) {
     target(survey, node.left);
-    if (node.left.type === "Identifier" && /^(=|&&=|\|\|=|\?\?=)$/.test(node.operator)) {
-      survey.infer(node.right, node.left.name);
-    }
+    if (/^(=|&&=|\|\|=|\?\?=)$/.test(node.operator)) inferTarget(survey, node, node.left, node.right);
     survey.visit(node.right);
   },
   UpdateExpression: (survey, node) => target(survey, node.argument),
@@ -146,8 +158,10 @@ export const names: Handlers = {
   ContinueStatement: () => {},
 };
 
-export function namesPackage(node: Node): boolean {
-  if (node.type !== "Literal" || typeof node.value !== "string") return false;
-  return node.value === "tinderbox" || node.value.startsWith("tinderbox/");
+export function isPackage(specifier: string): boolean {
+  return specifier === "tinderbox" || specifier.startsWith("tinderbox/");
 }
 
+export function namesPackage(node: Node): boolean {
+  return node.type === "Literal" && typeof node.value === "string" && isPackage(node.value);
+}

@@ -4,14 +4,15 @@ import type { ArrowFunctionExpression, Function as FunctionNode, Node, VariableD
 import { initializersOf } from "./initializer.ts";
 import { Scope, type Binding, type BindingKind, type Unit } from "./scope.ts";
 import type { Frame, Handlers, Survey } from "./survey.ts";
-import { target } from "./survey-names.ts";
+import { isPackage, target } from "./survey-names.ts";
 import { unwrap } from "./syntax.ts";
 
 type Declare = (name: string, at: number) => Binding | null;
 
 /** Declares the names of a binding pattern and visits the code in it. */
 export function bindPattern(survey: Survey, pattern: Node, declare: Declare): void {
-  if ("decorators" in pattern && pattern.decorators) for (const decorator of pattern.decorators) survey.visit(decorator);
+  if ("decorators" in pattern && pattern.decorators)
+    for (const decorator of pattern.decorators) survey.visit(decorator);
   switch (pattern.type) {
     case "Identifier":
       if (pattern.name !== "this") declare(pattern.name, pattern.start);
@@ -35,20 +36,24 @@ export function bindPattern(survey: Survey, pattern: Node, declare: Declare): vo
     case "RestElement":
       return bindPattern(survey, pattern.argument, declare);
     case "TSParameterProperty":
-      survey.issue("parameter-property", pattern.start, survey.code.slice(pattern.start, pattern.end).split(/\s/, 1)[0]!);
+      survey.issue(
+        "parameter-property",
+        pattern.start,
+        survey.code.slice(pattern.start, pattern.end).split(/\s/, 1)[0]!,
+      );
       return bindPattern(survey, pattern.parameter, declare);
   }
 }
 
 /** `direct`: it stands in the statement list of its function, so that what follows it comes after it. */
-export function declareVariables(survey: Survey, node: VariableDeclaration, direct: boolean, loop = false): void {
+export function declareVariables(survey: Survey, node: VariableDeclaration, direct: boolean, iterated = false): void {
   if (node.declare) return;
   const isVar = node.kind === "var";
   const kind: BindingKind = isVar ? "var" : node.kind === "const" ? "const" : "let";
   for (const declarator of node.declarations) {
     const scope = isVar ? survey.scope.variables : survey.scope;
     const certain = !isVar || direct || !declarator.init;
-    const initialized = loop || declarator.init !== null;
+    const initialized = iterated || declarator.init !== null;
     const initializers = initializersOf(declarator, node.kind);
     bindPattern(survey, declarator.id, (name, at) => {
       const known = scope.names.has(name);
@@ -81,7 +86,12 @@ function hasUseStrict(body: Node | null): boolean {
 }
 
 /** What is in the function `node`, whose unit is open. `home` is where its `super` belongs. */
-export function visitFunction(survey: Survey, node: FunctionNode | ArrowFunctionExpression, unit: Unit, home: Unit | null): void {
+export function visitFunction(
+  survey: Survey,
+  node: FunctionNode | ArrowFunctionExpression,
+  unit: Unit,
+  home: Unit | null,
+): void {
   const isArrow = node.type === "ArrowFunctionExpression";
   const immediate = survey.immediate.has(node);
   const changes: Partial<Frame> = {
@@ -209,9 +219,7 @@ export const scopes: Handlers = {
     if (node.importKind === "type") return;
     const { value: specifier } = node.source;
     const values = node.specifiers.filter((each) => !("importKind" in each) || each.importKind !== "type");
-    if (specifier === "tinderbox" || specifier.startsWith("tinderbox/")) {
-      if (node.specifiers.length === 0 || values.length > 0) survey.usesPackage = true;
-    }
+    if (isPackage(specifier) && (node.specifiers.length === 0 || values.length > 0)) survey.usesPackage = true;
     const attributes = node.attributes.map((each) => survey.code.slice(each.start, each.end)).join(", ");
     const tail = `from ${JSON.stringify(specifier)}${attributes ? ` with { ${attributes} }` : ""};`;
     for (const each of values) {

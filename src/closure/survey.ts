@@ -23,7 +23,11 @@ export interface Frame {
   readonly field: Unit | null;
   /** The innermost class around this code. */
   readonly class: Unit | null;
-  readonly privates: { readonly names: ReadonlySet<string>; readonly unit: Unit; readonly outer: Frame["privates"] } | null;
+  readonly privates: {
+    readonly names: ReadonlySet<string>;
+    readonly unit: Unit;
+    readonly outer: Frame["privates"];
+  } | null;
   readonly inWith: boolean;
   readonly inDecorator: boolean;
 }
@@ -124,7 +128,10 @@ export class Survey {
     this.unit = outer;
   }
 
-  open(node: Node, about: Pick<Unit, "kind" | "form" | "name"> & Partial<Pick<Unit, "start" | "end" | "computedKey">>): Unit {
+  open(
+    node: Node,
+    about: Pick<Unit, "kind" | "form" | "name"> & Partial<Pick<Unit, "start" | "end" | "computedKey">>,
+  ): Unit {
     const site: Site = {
       hoist: null,
       afterNew: this.afterNew.has(node),
@@ -152,10 +159,14 @@ export class Survey {
     this.references.push({ name, at, scope, unit, early, field, write, called });
   }
 
-  memberUse(property: string): void {
-    const { unit } = this;
+  memberUse(node: Node, property: string): void {
+    const { unit, scope } = this;
     const { early, field } = this.frame;
-    if (unit && this.frame.class) this.memberUses.push({ property, unit, early, field });
+    if (!unit || !this.frame.class) return;
+    const value = unwrap(node);
+    const made = value.type === "NewExpression" ? unwrap(value.callee) : value;
+    const object = made.type === "ThisExpression" ? "this" : made.type === "Identifier" ? made.name : null;
+    if (object !== null) this.memberUses.push({ object, property, scope, unit, early, field });
   }
 
   /** Of all units around this place up to `owner`, for which it is in order; without an owner, of all. */

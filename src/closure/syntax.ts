@@ -2,9 +2,20 @@
 
 import { visitorKeys, type Node } from "oxc-parser";
 
-const typeKeys = new Set(["typeAnnotation", "typeParameters", "typeArguments", "superTypeArguments", "returnType", "implements"]);
+const typeKeys = new Set([
+  "typeAnnotation",
+  "typeParameters",
+  "typeArguments",
+  "superTypeArguments",
+  "returnType",
+  "implements",
+]);
 const expressionsWithTypes = new Set([
-  "TSAsExpression", "TSSatisfiesExpression", "TSNonNullExpression", "TSTypeAssertion", "TSInstantiationExpression",
+  "TSAsExpression",
+  "TSSatisfiesExpression",
+  "TSNonNullExpression",
+  "TSTypeAssertion",
+  "TSInstantiationExpression",
   "TSExportAssignment",
 ]);
 

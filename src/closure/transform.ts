@@ -7,8 +7,11 @@ import { createRequire } from "node:module";
 import type { SourceMap } from "magic-string";
 import { analyse, placementOf } from "./analyse.ts";
 import type { FileAnalysis } from "./analysis.ts";
-import { freshNames } from "./fresh.ts";
+import { freshNames, naming } from "./naming.ts";
+import { importsTinderbox } from "./prefilter.ts";
 import type { Hoist } from "./scope.ts";
+
+export { importsTinderbox };
 
 export interface TransformOptions {
   /** Of this code, if it has been made already. */
@@ -30,11 +33,6 @@ export interface Transformed {
   readonly map?: SourceMap;
 }
 
-/** Whether code may import the package, without parsing it. True too often rather than too rarely. */
-export function importsTinderbox(code: string): boolean {
-  return /\b(?:from|import|require)\b[^"'`;]{0,400}["'`]tinderbox["'`/]/.test(code);
-}
-
 /** Nothing for a file that does not import the package, or has nothing to stamp. */
 export function transform(code: string, id: string, options: TransformOptions): Transformed | null {
   if (!importsTinderbox(code)) return null;
@@ -42,7 +40,7 @@ export function transform(code: string, id: string, options: TransformOptions): 
   const analysis = given && placementOf(given) ? given : analyse(code, id, given ? { format: given.format } : {});
   const { top, usesPackage, usedImports } = placementOf(analysis)!;
   if (!usesPackage || !top || (analysis.units.length === 0 && usedImports.length === 0)) return null;
-  const added = [...additions(code, analysis, options)].sort(([a], [b]) => a - b);
+  const added = [...additions(code, analysis, options)].toSorted(([a], [b]) => a - b);
   return options.sourcemap ? withMap(code, id, added) : { code: insert(code, added) };
 }
 
@@ -98,9 +96,9 @@ function additions(code: string, analysis: FileAnalysis, options: TransformOptio
       continue;
     }
     const inferred = site.inferred && info.name !== "";
-    const name = JSON.stringify(info.name);
-    const [before, after] = inferred && site.seesName ? [`({ [${name}]: `, ` })[${name}]`] : ["", ""];
-    const rest = inferred && !site.seesName ? `, ${thunk || "undefined"}, ${name}` : thunk && `, ${thunk}`;
+    const [before, after] = inferred && site.seesName ? naming(info.name) : ["", ""];
+    const named = inferred && !site.seesName;
+    const rest = named ? `, ${thunk || "undefined"}, ${JSON.stringify(info.name)}` : thunk && `, ${thunk}`;
     wrap(info.start, info.end, site.afterNew, `${stamp}(${before}`, `${after}, ${about}${rest})`);
   }
   for (const { start, end, afterNew, methods } of objects) {
@@ -117,7 +115,11 @@ function additions(code: string, analysis: FileAnalysis, options: TransformOptio
   const prelude =
     analysis.format === "module"
       ? `import { stamp as ${stamp}, stampFile as ${stampFile}, stampMethods as ${stampMethods} } from ${runtime};`
-      : commonJsPrelude([stamp, stampFile, stampMethods], fresh(3), `${bindsRequire ? "module.require" : "require"}(${runtime})`);
+      : commonJsPrelude(
+          [stamp, stampFile, stampMethods],
+          fresh(3),
+          `${bindsRequire ? "module.require" : "require"}(${runtime})`,
+        );
   const first = `${prelude} ${stampFile}(${key}, ${options.register}, ${embedded}${imports});`;
 
   const added = new Map<number, string>();

@@ -3,10 +3,12 @@
  * Numbers are what payloads and connections talk about; a runner is told of a number once.
  */
 import { hashOf } from "../hash.ts";
+import { CaptureError } from "../errors.ts";
 import type { FileAnalysis, UnitInfo } from "./analysis.ts";
+import { position } from "./code-frame.ts";
 import { generateImport, generateUnit } from "./generate.ts";
 import { stripTypes } from "./strip.ts";
-import { type Thunk, registry } from "./stamp.ts";
+import { type Chunks, type Thunk, registry } from "./stamp.ts";
 
 /** One evaluation of one source file. */
 export interface SourceFile {
@@ -17,6 +19,8 @@ export interface SourceFile {
   readonly imports: Thunk | undefined;
   /** Classes by unit index, as far as they are known. */
   readonly classes: Map<number, object>;
+  /** Where a bundler has put the units. */
+  readonly chunks: Chunks | undefined;
   /** Reads a variable of the last inspected scope, where there is no stamp to ask. */
   lookup?: (name: string) => unknown;
   readonly units: Map<number, Unit>;
@@ -62,13 +66,13 @@ export function stampedFile(key: string): SourceFile | undefined {
   const stamped = registry.files.get(key);
   const content = stamped?.embedded === undefined ? registry.sources.get(key) : (JSON.parse(stamped.embedded) as { source: string; analysis: FileAnalysis });
   if (!stamped || !content) return undefined;
-  file = sourceFile(stamped.url, content.source, content.analysis, stamped.imports, stamped.classes);
+  file = sourceFile(stamped.url, content.source, content.analysis, stamped.imports, stamped.classes, stamped.chunks);
   files.set(key, file);
   return file;
 }
 
-export function sourceFile(url: string, source: string, analysis: FileAnalysis, imports?: Thunk, classes = new Map<number, object>()): SourceFile {
-  return { url, source, analysis, imports, classes, units: new Map(), bindings: new Map() };
+export function sourceFile(url: string, source: string, analysis: FileAnalysis, imports?: Thunk, classes = new Map<number, object>(), chunks?: Chunks): SourceFile {
+  return { url, source, analysis, imports, classes, chunks, units: new Map(), bindings: new Map() };
 }
 
 /** The unit at `index` of a file, numbered at its first use. */
@@ -108,18 +112,41 @@ export function bindingOf(file: SourceFile, index: number): Unit {
 /** The module text of a unit. Throws `CaptureError` for syntax that cannot be erased. */
 export function textOf(unit: Unit): UnitText {
   let text = texts.get(unit);
-  if (!text) {
-    const { file } = unit;
-    const generated = unit.info
-      ? generateUnit(file.source, file.analysis, file.analysis.units.indexOf(unit.info))
-      : generateImport(file.analysis, [...file.bindings].find(([, binding]) => binding === unit)![0]);
-    const source = file.analysis.typescript ? stripTypes(generated, file.url) : generated;
-    text = { url: file.url, hash: hashOf(source), format: file.analysis.format, source };
-    texts.set(unit, text);
-  }
+  if (!text) texts.set(unit, (text = unit.file.chunks ? chunkOf(unit, unit.file.chunks) : generatedText(unit)));
   return text;
 }
 
+function generatedText({ file, info, ...unit }: Unit): UnitText {
+  const { source, analysis, url } = file;
+  const generated = info ? generateUnit(source, analysis, analysis.units.indexOf(info)) : generateImport(analysis, importIndex(file, unit.number));
+  const text = analysis.typescript ? stripTypes(generated, url) : generated;
+  return { url, hash: hashOf(text), format: analysis.format, source: text };
+}
+
+/** Without a source: the runner imports the chunk itself. A binding is read out of a chunk that imports it. */
+function chunkOf({ file, info, number }: Unit, chunks: Chunks): UnitText {
+  const { units, imports } = file.analysis;
+  const wanted = info ? -1 : importIndex(file, number);
+  const index = info ? units.indexOf(info) : units.findIndex(({ free }, at) => chunks[at] && free.some((name) => name.kind === "import" && name.import === wanted));
+  const chunk = chunks[index];
+  if (!chunk) throw new CaptureError(`Cannot send ${info?.path ?? imports[wanted]?.local ?? "a binding"} of ${file.url}: the bundler has made no chunk for it; use it in the closure`);
+  const [hash, url] = chunk;
+  if (info) return { url, hash, format: "module", source: "" };
+  const source = `import { imports } from ${JSON.stringify(url)}; export default imports()[${JSON.stringify(imports[wanted]!.local)}];`;
+  return { url, hash: hashOf(source), format: "module", source };
+}
+
+function importIndex(file: SourceFile, number: number): number {
+  return [...file.bindings].find(([, binding]) => binding.number === number)?.[0] ?? -1;
+}
+
+/** Where a unit is written, as a stack frame says it. */
+export function placeOf({ file, info }: Unit): string {
+  const { line, column } = position(file.source, info?.start ?? 0);
+  const around = info && info.parent >= 0 ? file.analysis.units[info.parent]!.path : "";
+  const place = `${file.url}:${line}:${column}`;
+  return around ? `${around} (${place})` : place;
+}
 
 function reach(from: Unit): Set<Unit> {
   const found = new Set([from]);

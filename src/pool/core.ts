@@ -3,52 +3,30 @@
  * carries the commands out and says what came of them. Every event may change every decision: growth, dispatch and
  * shrinking are looked at again after each one.
  */
+import { Affinity } from "./affinity.ts";
+import type { Command, CoreOptions, Event } from "./decisions.ts";
+import { type InLine, Line } from "./line.ts";
 import { WaitingCalls } from "./queue.ts";
-import type { Scale, Snapshot } from "./scale.ts";
+import { type Snapshot, slots } from "./scale.ts";
 
-export interface CoreOptions {
-  readonly min: number;
-  readonly max: number;
-  readonly slotsPerRunner: number;
-  readonly spare: number;
-  readonly idleMs: number;
-  readonly lifetimeMs: number;
-  readonly singleUse: boolean;
-  readonly scale: Scale;
-  /** Pause after the n-th boot failure in a row. */
-  readonly backoffMs: (failures: number) => number;
-}
+export type { Command, CoreOptions, Event } from "./decisions.ts";
 
-export type Event =
-  | { readonly type: "start" }
-  | { readonly type: "call"; readonly call: number; readonly priority: number; readonly key: string | undefined }
-  /** A call is over, or never mattered: its slot is free. */
-  | { readonly type: "done"; readonly call: number }
-  | { readonly type: "booted"; readonly runner: number }
-  | { readonly type: "bootFailed"; readonly runner: number }
-  | { readonly type: "gone"; readonly runner: number }
-  /** The runner is unwell: no more calls; it goes when it is empty. */
-  | { readonly type: "retire"; readonly runner: number }
-  | { readonly type: "resize"; readonly min: number; readonly max: number }
-  | { readonly type: "close" }
-  | { readonly type: "tick" };
-
-export type Command =
-  | { readonly type: "boot"; readonly runner: number }
-  | { readonly type: "dispatch"; readonly call: number; readonly runner: number }
-  /** Ask the runner to end; it has no calls and gets none. */
-  | { readonly type: "drain"; readonly runner: number; readonly reason: "idle" | "used" | "lifetime" | "retired" | "closed" | "resized" }
-  /** A boot that nobody needs any more. */
-  | { readonly type: "cancelBoot"; readonly runner: number };
-
-interface Runner {
+interface Runner extends InLine<Runner> {
   readonly id: number;
   phase: "booting" | "ready" | "draining";
   busy: number;
   /** No further calls: used once, too old, unwell. */
   retired: false | "used" | "lifetime" | "retired" | "resized";
   idleSince: number;
+  /** When its boot began. */
+  readonly bornAt: number;
   readyAt: number;
+  /** It has had a call. */
+  used: boolean;
+  /** Boot failures in a row before it came up. */
+  failures: number;
+  /** Where it stands when it can take a call. */
+  line: Line<Runner> | undefined;
 }
 
 export class PoolCore {
@@ -56,20 +34,25 @@ export class PoolCore {
   readonly #runners = new Map<number, Runner>();
   readonly #waiting = new WaitingCalls();
   readonly #runningOn = new Map<number, Runner>();
-  /** Ready runners that take calls, by number of busy slots: the fullest is served first, so that others fall idle. */
-  readonly #open: Set<Runner>[] = [];
-  readonly #keys = new Map<string, number>();
-  readonly #keyOf = new Map<number, string>();
+  /**
+   * Ready runners that take calls, by number of busy slots: the fullest is served first, and among equals the one that
+   * came last, so that the others fall idle.
+   */
+  readonly #open: Line<Runner>[] = [new Line()];
+  readonly #affinity = new Affinity();
   #started = false;
   #closed = false;
   #next = 1;
   #failures = 0;
   #retryAt = -Infinity;
+  #resized = false;
   #booting = 0;
   #ready = 0;
   /** Ready runners that take no more calls, and the calls that still run on them. */
   #retiring = 0;
   #held = 0;
+  /** Ready, retired, and without calls: to be drained. */
+  readonly #spent: Runner[] = [];
   #tickAt = Infinity;
 
   constructor(options: CoreOptions) {
@@ -102,7 +85,8 @@ export class PoolCore {
 
   get freeSlots(): number {
     let free = 0;
-    for (let busy = 0; busy < this.#open.length; busy++) free += (this.options.slotsPerRunner - busy) * this.#open[busy]!.size;
+    for (let busy = 0; busy < this.#open.length; busy++)
+      free += (this.options.slotsPerRunner - busy) * this.#open[busy]!.size;
     return free;
   }
 
@@ -131,7 +115,7 @@ export class PoolCore {
         break;
       case "call":
         this.#started = true;
-        if (event.key !== undefined) this.#keyOf.set(event.call, event.key);
+        this.#affinity.note(event.call, event.key);
         this.#waiting.add(event.call, event.priority);
         break;
       case "done":
@@ -142,38 +126,46 @@ export class PoolCore {
         if (runner?.phase !== "booting") break;
         this.#booting--;
         this.#ready++;
+        runner.failures = this.#failures;
         this.#failures = 0;
         this.#retryAt = -Infinity;
         runner.phase = "ready";
         runner.readyAt = now;
         this.#hint(now + this.options.lifetimeMs);
         this.#idle(runner, now);
-        this.#place(runner);
+        if (runner.retired) {
+          this.#retiring++;
+          this.#spent.push(runner);
+        } else this.#place(runner);
         break;
       }
       case "bootFailed": {
         const runner = this.#runners.get(event.runner);
-        if (runner?.phase !== "booting") break;
+        if (!runner || runner.phase === "ready") break;
         this.#forget(runner);
-        this.#failures++;
-        this.#retryAt = now + this.options.backoffMs(this.#failures);
-        this.#hint(this.#retryAt);
+        // Of boots that ran side by side one failure counts: otherwise the first wave would earn the longest pause.
+        if (runner.phase === "booting" && runner.bornAt >= this.#retryAt) this.#pause(this.#failures + 1, now);
         break;
       }
       case "gone": {
         const runner = this.#runners.get(event.runner);
         if (!runner) break;
-        for (const [call, holder] of this.#runningOn) if (holder === runner) this.#drop(call);
+        if (runner.busy > 0) for (const [call, holder] of this.#runningOn) if (holder === runner) this.#drop(call);
         this.#forget(runner);
+        // It came up and broke before it was of any use: without a pause the next one would, too, and the next.
+        const broke = runner.phase === "ready" || runner.retired === "retired";
+        if (broke && !runner.used && !this.#closed) this.#pause(runner.failures + 1, now);
         break;
       }
       case "retire": {
         const runner = this.#runners.get(event.runner);
         if (runner?.phase === "ready") this.#close(runner, "retired");
+        else if (runner?.phase === "booting") runner.retired = "retired";
         break;
       }
       case "resize":
         this.options = { ...this.options, min: event.min, max: event.max };
+        this.#resized = true;
         break;
       case "close":
         this.#closed = true;
@@ -197,13 +189,20 @@ export class PoolCore {
     if (this.#retryAt > now) this.#hint(this.#retryAt);
   }
 
+  /** No boots for a while, after the n-th failure in a row. */
+  #pause(failures: number, now: number): void {
+    this.#failures = failures;
+    this.#retryAt = now + this.options.backoffMs(failures);
+    this.#hint(this.#retryAt);
+  }
+
   #hint(at: number): void {
     if (at < this.#tickAt) this.#tickAt = at;
   }
 
   #finish(call: number, now: number): void {
     if (this.#waiting.delete(call)) {
-      this.#keyOf.delete(call);
+      this.#affinity.forget(call);
       return;
     }
     const runner = this.#runningOn.get(call);
@@ -220,22 +219,33 @@ export class PoolCore {
 
   #drop(call: number): void {
     this.#runningOn.delete(call);
-    this.#keyOf.delete(call);
+    this.#affinity.forget(call);
   }
 
   /** Runners that must go whatever the load: too old, used up, unwell, or everything when the pool closes. */
   #retire(commands: Command[]): void {
+    if (this.#resized) this.#fit(commands);
+    for (let runner = this.#spent.pop(); runner; runner = this.#spent.pop()) {
+      if (runner.phase === "ready" && runner.retired) this.#drain(runner, runner.retired, commands);
+    }
     if (this.#closed && this.#waiting.size === 0) {
-      for (const runner of [...this.#runners.values()]) {
+      for (const runner of this.#runners.values()) {
         if (runner.phase === "booting") this.#cancel(runner, commands);
         else if (runner.phase === "ready" && runner.busy === 0) this.#drain(runner, "closed", commands);
       }
     }
-    if (this.#retiring > 0) {
-      for (const runner of this.#runners.values()) {
-        if (runner.phase === "ready" && runner.retired && runner.busy === 0) this.#drain(runner, runner.retired, commands);
-      }
-    }
+  }
+
+  /** After `max` fell: boots first, then the least busy; their calls end, but a long queue must not keep them. */
+  #fit(commands: Command[]): void {
+    this.#resized = false;
+    let over = this.#ready - this.#retiring + this.#booting - this.options.max;
+    if (over <= 0) return;
+    const runners = [...this.#runners.values()].reverse();
+    for (const runner of runners) if (runner.phase === "booting" && over-- > 0) this.#cancel(runner, commands);
+    const taking = runners.filter((runner) => runner.phase === "ready" && !runner.retired);
+    for (const runner of taking.sort((left, right) => left.busy - right.busy))
+      if (over-- > 0) this.#close(runner, "resized");
   }
 
   #dispatch(now: number, commands: Command[]): void {
@@ -247,19 +257,17 @@ export class PoolCore {
       this.#waiting.delete(call);
       this.#runningOn.set(call, runner);
       this.#move(runner, 1);
-      runner.idleSince = now;
-      const key = this.#keyOf.get(call);
-      if (key !== undefined) this.#keys.set(key, runner.id);
+      runner.used = true;
+      this.#affinity.served(call, runner.id);
       if (this.options.singleUse) this.#close(runner, "used");
       commands.push({ type: "dispatch", call, runner: runner.id });
     }
   }
 
   #pick(call: number): Runner | undefined {
-    const key = this.#keyOf.get(call);
-    const last = key === undefined ? undefined : this.#runners.get(this.#keys.get(key) ?? 0);
-    if (last && this.#open[last.busy]?.has(last)) return last;
-    for (let busy = this.#open.length - 1; busy >= 0; busy--) for (const runner of this.#open[busy]!) return runner;
+    const last = this.#runners.get(this.#affinity.runnerFor(call) ?? 0);
+    if (last?.line) return last;
+    for (let busy = this.#open.length - 1; busy >= 0; busy--) if (this.#open[busy]!.last) return this.#open[busy]!.last;
     return undefined;
   }
 
@@ -267,13 +275,22 @@ export class PoolCore {
     if (!this.#started) return 0;
     const { min, max, spare, slotsPerRunner } = this.options;
     const queued = this.#waiting.size;
-    const idle = queued === 0 && this.#runningOn.size === 0;
-    if (this.#closed) return Math.min(max, Math.ceil((queued + this.#runningOn.size) / slotsPerRunner));
-    const snapshot: Snapshot = {
-      queued, running: this.#runningOn.size - this.#held, ready: this.#ready - this.#retiring, booting: this.#booting, slotsPerRunner, spare, min, max,
-    };
-    const target = idle && spare === 0 ? min : this.options.scale(snapshot);
-    return Math.min(max, Math.max(min, Number.isFinite(target) ? Math.ceil(target) : max));
+    const running = this.#runningOn.size - this.#held;
+    if (this.#closed) return Math.min(max, Math.ceil((queued + running) / slotsPerRunner));
+    const ready = this.#ready - this.#retiring;
+    const target = this.#scale({ queued, running, ready, booting: this.#booting, slotsPerRunner, spare, min, max });
+    return Math.min(max, Math.max(min, Math.ceil(target)));
+  }
+
+  #scale(snapshot: Snapshot): number {
+    try {
+      const target = this.options.scale(snapshot);
+      if (typeof target === "number" && !Number.isNaN(target)) return target;
+      throw new TypeError(`Cannot scale the pool: its strategy gave ${String(target)}, a number of runners is wanted`);
+    } catch (error) {
+      this.options.scaleFailed?.(error);
+      return slots()(snapshot);
+    }
   }
 
   #grow(now: number, commands: Command[]): void {
@@ -282,7 +299,20 @@ export class PoolCore {
     const room = this.options.max - this.#runners.size;
     let missing = Math.min(room, this.#wanted() - (this.#ready - this.#retiring) - this.#booting);
     for (; missing > 0; missing--) {
-      const runner: Runner = { id: this.#next++, phase: "booting", busy: 0, retired: false, idleSince: now, readyAt: now };
+      const runner: Runner = {
+        id: this.#next++,
+        phase: "booting",
+        busy: 0,
+        retired: false,
+        idleSince: now,
+        bornAt: now,
+        readyAt: now,
+        used: false,
+        failures: 0,
+        line: undefined,
+        previous: undefined,
+        next: undefined,
+      };
       this.#runners.set(runner.id, runner);
       this.#booting++;
       commands.push({ type: "boot", runner: runner.id });
@@ -290,45 +320,49 @@ export class PoolCore {
   }
 
   #shrink(now: number, commands: Command[]): void {
-    const idle = this.#open[0];
-    if (!idle || idle.size === 0 || this.#closed) return;
-    let spare = this.#ready - this.#retiring - Math.max(this.options.min, this.#wanted());
-    let over = this.#ready - this.#retiring - this.options.max;
+    const idle = this.#open[0]!;
     // In order of falling idle: the first one that is too fresh ends the search.
-    for (const runner of idle) {
-      if (spare <= 0) return;
-      const resized = over > 0;
-      if (!resized && now < runner.idleSince + this.options.idleMs) return;
-      this.#drain(runner, resized ? "resized" : "idle", commands);
-      spare--;
-      over--;
-    }
+    const tooLong = (runner: Runner | undefined): runner is Runner =>
+      !!runner && now >= runner.idleSince + this.options.idleMs;
+    if (this.#closed || !tooLong(idle.first)) return;
+    let spare = this.#ready - this.#retiring - this.#wanted();
+    while (spare-- > 0 && tooLong(idle.first)) this.#drain(idle.first, "idle", commands);
   }
 
   #place(runner: Runner): void {
     if (runner.phase !== "ready" || runner.retired || runner.busy >= this.options.slotsPerRunner) return;
-    (this.#open[runner.busy] ??= new Set()).add(runner);
-    for (let busy = 0; busy < runner.busy; busy++) this.#open[busy] ??= new Set();
+    // Calls come and go one at a time, so that no level is left out.
+    runner.line = this.#open[runner.busy] ??= new Line();
+    runner.line.append(runner);
+  }
+
+  #unplace(runner: Runner): void {
+    runner.line?.remove(runner);
+    runner.line = undefined;
   }
 
   #move(runner: Runner, by: 1 | -1): void {
-    this.#open[runner.busy]?.delete(runner);
+    this.#unplace(runner);
     runner.busy += by;
-    if (runner.retired) this.#held += by;
+    if (runner.retired) {
+      this.#held += by;
+      if (runner.busy === 0) this.#spent.push(runner);
+    }
     this.#place(runner);
   }
 
   /** No more calls for this runner. */
-  #close(runner: Runner, why: "used" | "lifetime" | "retired"): void {
+  #close(runner: Runner, why: "used" | "lifetime" | "retired" | "resized"): void {
     if (runner.retired) return;
-    this.#open[runner.busy]?.delete(runner);
+    this.#unplace(runner);
     runner.retired = why;
     this.#retiring++;
     this.#held += runner.busy;
+    if (runner.busy === 0) this.#spent.push(runner);
   }
 
   #drain(runner: Runner, reason: Extract<Command, { type: "drain" }>["reason"], commands: Command[]): void {
-    this.#open[runner.busy]?.delete(runner);
+    this.#unplace(runner);
     if (runner.retired) this.#retiring--;
     this.#ready--;
     runner.phase = "draining";
@@ -342,7 +376,7 @@ export class PoolCore {
   }
 
   #forget(runner: Runner): void {
-    this.#open[runner.busy]?.delete(runner);
+    this.#unplace(runner);
     if (runner.phase === "booting") this.#booting--;
     if (runner.phase === "ready") {
       this.#ready--;

@@ -6,12 +6,17 @@ interface Entry {
   expire: (() => void) | undefined;
 }
 
+/** One wait. */
+export interface Deadline {
+  cancel(): void;
+}
+
 interface Line {
   entries: Entry[];
   cancelled: number;
 }
 
-const never: Timer = { cancel() {} };
+const never: Deadline = { cancel() {} };
 
 export class Deadlines {
   readonly #clock: Clock;
@@ -24,7 +29,7 @@ export class Deadlines {
   }
 
   /** Calls `expire` once, `delayMs` from now, unless cancelled. `Infinity` never expires. */
-  add(delayMs: number, expire: () => void): Timer {
+  add(delayMs: number, expire: () => void): Deadline {
     if (delayMs === Infinity) return never;
     const at = this.#clock.now() + delayMs;
     const entry: Entry = { at, expire };

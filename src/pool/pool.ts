@@ -165,7 +165,8 @@ export class RunningPool {
         if (!call.link) this.#release(call);
       }
       for (const link of this.#links.values()) link.kill("the pool was closed");
-    }, true);
+    });
+    timer.hold(true);
     while (this.#links.size > 0) await new Promise<void>((resolve) => this.#goneWaiters.push(resolve));
     timer.cancel();
     this.#tick?.cancel();

@@ -1,42 +1,74 @@
 /** Calls that wait for a slot: by priority, then in order of arrival. Taking a call out of the middle is O(1). */
+import { type InLine, Line } from "./line.ts";
+
+interface Waiting extends InLine<Waiting> {
+  readonly call: number;
+  readonly lane: Lane;
+}
+
+interface Lane {
+  readonly priority: number;
+  readonly calls: Line<Waiting>;
+}
+
 export class WaitingCalls {
-  readonly #lanes = new Map<number, Set<number>>();
-  readonly #priorities = new Map<number, number>();
-  #order: number[] = [];
+  readonly #waiting = new Map<number, Waiting>();
+  /** Highest priority first, none of them empty: a priority may well be a date, and used once. */
+  readonly #lanes: Lane[] = [];
 
   get size(): number {
-    return this.#priorities.size;
+    return this.#waiting.size;
   }
 
   has(call: number): boolean {
-    return this.#priorities.has(call);
+    return this.#waiting.has(call);
   }
 
   add(call: number, priority: number): void {
-    let lane = this.#lanes.get(priority);
-    if (!lane) {
-      this.#lanes.set(priority, (lane = new Set()));
-      this.#order = [...this.#lanes.keys()].sort((left, right) => right - left);
-    }
-    lane.add(call);
-    this.#priorities.set(call, priority);
+    const lane = this.#lane(priority);
+    const waiting: Waiting = { call, lane, previous: undefined, next: undefined };
+    lane.calls.append(waiting);
+    this.#waiting.set(call, waiting);
   }
 
   delete(call: number): boolean {
-    const priority = this.#priorities.get(call);
-    if (priority === undefined) return false;
-    this.#priorities.delete(call);
-    this.#lanes.get(priority)!.delete(call);
+    const waiting = this.#waiting.get(call);
+    if (!waiting) return false;
+    this.#waiting.delete(call);
+    const { calls, priority } = waiting.lane;
+    calls.remove(waiting);
+    if (calls.size === 0) this.#lanes.splice(this.#place(priority), 1);
     return true;
   }
 
   /** The next call, which stays where it is. */
   first(): number | undefined {
-    for (const priority of this.#order) for (const call of this.#lanes.get(priority)!) return call;
-    return undefined;
+    return this.#lanes[0]?.calls.first?.call;
   }
 
+  /** In order of arrival, whatever the priority. */
   [Symbol.iterator](): Iterator<number> {
-    return this.#priorities.keys();
+    return this.#waiting.keys();
+  }
+
+  #lane(priority: number): Lane {
+    const place = this.#place(priority);
+    const found = this.#lanes[place];
+    if (found?.priority === priority) return found;
+    const lane: Lane = { priority, calls: new Line() };
+    this.#lanes.splice(place, 0, lane);
+    return lane;
+  }
+
+  /** Where the lane of this priority is, or belongs. */
+  #place(priority: number): number {
+    let low = 0;
+    let high = this.#lanes.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#lanes[middle]!.priority > priority) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }

@@ -3,10 +3,11 @@ import { arrayBody, mapBody, objectBody, setBody } from "./containers.ts";
 import { type Kind, nativeName, nodeErrorBase } from "./kinds.ts";
 import { writeExtras, writeProperties } from "./properties.ts";
 import { refusals } from "./refuse.ts";
+// prettier-ignore
 import {
   ARRAY_BUFFER, BLOB, BOXED, DATE, DOM_EXCEPTION, ERROR, FILE, HEADERS, MAP, REGEXP, SEARCH_PARAMS, SET, URL_, VIEW,
-  errorNames, viewNames, type Base,
-} from "./tags.ts"; // prettier-ignore
+  errorNames, viewNames, wellKnownSymbols, type Base,
+} from "./tags.ts";
 import type { Body, Walk } from "./walk.ts";
 
 /** Bodies of what can also be the base of a user's class. */
@@ -37,7 +38,7 @@ export const writeBuiltIn: Readonly<Record<BuiltIn, Body>> = {
   URL(walk, value, depth) {
     walk.writer.byte(URL_);
     walk.writer.string((value as URL).href);
-    writeNamedExtras(walk, value, depth);
+    writeExtras(walk, value, depth, 0);
   },
   URLSearchParams: (walk, value, depth) => writePairs(walk, value as URLSearchParams, depth, SEARCH_PARAMS),
   Headers: (walk, value, depth) => writePairs(walk, value as Headers, depth, HEADERS),
@@ -45,7 +46,7 @@ export const writeBuiltIn: Readonly<Record<BuiltIn, Body>> = {
     walk.writer.byte(BLOB);
     walk.writer.string((value as Blob).type);
     walk.fill(value as Blob, depth);
-    writeNamedExtras(walk, value, depth);
+    writeBlobExtras(walk, value, depth);
   },
   File(walk, value, depth) {
     const { name, lastModified, type } = value as File;
@@ -54,7 +55,7 @@ export const writeBuiltIn: Readonly<Record<BuiltIn, Body>> = {
     walk.writer.double(lastModified);
     walk.writer.string(type);
     walk.fill(value as Blob, depth);
-    writeNamedExtras(walk, value, depth);
+    writeBlobExtras(walk, value, depth);
   },
   DOMException(walk, value, depth) {
     walk.writer.byte(DOM_EXCEPTION);
@@ -161,10 +162,14 @@ function writePairs(walk: Walk, value: URLSearchParams | Headers, depth: number,
     walk.writer.string(name);
     walk.writer.string(text);
   }
-  writeNamedExtras(walk, value, depth);
+  writeExtras(walk, value, depth, 0);
 }
 
-/** Node's own classes keep their state under symbols, which the constructor makes again. */
-function writeNamedExtras(walk: Walk, value: object, depth: number): void {
-  writeProperties(walk, value, depth, (key) => typeof key === "symbol");
+/** A Blob keeps its state under unique symbols, one of a file also its `constructor`: the constructor makes them again. */
+function writeBlobExtras(walk: Walk, value: object, depth: number): void {
+  writeProperties(walk, value, depth, (key) => key === "constructor" || (typeof key === "symbol" && isUnique(key)));
+}
+
+function isUnique(symbol: symbol): boolean {
+  return Symbol.keyFor(symbol) === undefined && !wellKnownSymbols.includes(symbol);
 }

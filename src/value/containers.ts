@@ -1,16 +1,22 @@
-import { inspect } from "node:util";
+import { inspect, types } from "node:util";
 import { brandOf } from "./kinds.ts";
 import { MAP_KEY, MAP_VALUE, PROPERTY, SET_ITEM } from "./path.ts";
 import { integrityOf, writeExtras, writeKeys, writeProperties } from "./properties.ts";
 import { refusals } from "./refuse.ts";
-import { ARRAY, FULL_ARRAY, HOLE, MAX_SHORT_ARRAY, SHORT_ARRAY, SPARSE } from "./tags.ts";
+import { ARRAY, FULL_ARRAY, HOLE, MAX_SHORT_ARRAY, NULL_OBJECT, OBJECT, SHORT_ARRAY, SPARSE } from "./tags.ts";
 import type { Walk } from "./walk.ts";
 
 /** Above this length a list of an array's keys costs more than `inspect`, which counts elements without listing them. */
 const LISTED_LENGTH = 32;
 /** After so many holes in a row the elements that are there are listed instead. */
 const HOLES_IN_ROW = 64;
-const unlisted = { maxArrayLength: 0, showHidden: true, customInspect: false, depth: 0, breakLength: Infinity } as const;
+const unlisted = {
+  maxArrayLength: 0,
+  showHidden: true,
+  customInspect: false,
+  depth: 0,
+  breakLength: Infinity,
+} as const;
 
 export function writeArray(walk: Walk, array: readonly unknown[], depth: number): void {
   const { writer } = walk;
@@ -30,12 +36,16 @@ export function writeArray(walk: Walk, array: readonly unknown[], depth: number)
 
 /** Neither properties besides the elements nor symbols, and extensible. */
 function isOrdinary(array: readonly unknown[]): boolean {
-  if (!Object.isExtensible(array) || Object.getOwnPropertySymbols(array).length > 0) return false;
+  if (!Object.isExtensible(array)) return false;
   const length = array.length;
-  if (length > LISTED_LENGTH) return inspect(array, unlisted).endsWith(` more items, [length]: ${length} ]`);
-  const names = Object.getOwnPropertyNames(array);
-  // Indices come first, then `length`, then what was added.
-  return names[names.length - 1] === "length";
+  if (length > LISTED_LENGTH) {
+    return (
+      Object.getOwnPropertySymbols(array).length === 0 &&
+      inspect(array, unlisted).endsWith(` more items, [length]: ${length} ]`)
+    );
+  }
+  // Indices come first, then `length`, then what was added, then symbols.
+  return Reflect.ownKeys(array).at(-1) === "length";
 }
 
 export function arrayBody(walk: Walk, value: object, depth: number): void {
@@ -117,9 +127,23 @@ export function objectBody(walk: Walk, value: object, depth: number): void {
   else writeKeys(walk, value, keys, depth);
 }
 
-/** An object of `Object.prototype` or none that shows no property may have inner slots all the same. */
-export function checkHollow(walk: Walk, value: object, depth: number): void {
-  if (brandOf(value) !== "Object") walk.refuse(depth, refusals.pretender);
+/** A plain object with attributes, symbols, too many keys, too deep, or one that only looks plain. */
+export function writeSpecial(walk: Walk, object: object, depth: number): void {
+  if (types.isArgumentsObject(object)) walk.refuse(depth, refusals.arguments);
+  writeBare(walk, object, depth, OBJECT);
+}
+
+export function writeWithoutPrototype(walk: Walk, object: object, depth: number): void {
+  if (types.isModuleNamespaceObject(object)) walk.refuse(depth, refusals.moduleNamespace);
+  writeBare(walk, object, depth, NULL_OBJECT);
+}
+
+function writeBare(walk: Walk, object: object, depth: number, tag: number): void {
+  // With another prototype than its own, a Map looks like an empty object.
+  if (brandOf(object) !== "Object") walk.refuse(depth, refusals.pretender);
+  const later = walk.putOff(object, depth, objectBody);
+  walk.writer.byte(tag);
+  if (!later) objectBody(walk, object, depth);
 }
 
 // A subclass may define its own `size` and iteration.

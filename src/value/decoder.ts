@@ -3,12 +3,13 @@ import type { DecodeHooks } from "./port.ts";
 import { broken, type Reader } from "./reader.ts";
 import { readBuiltIn } from "./revive.ts";
 import { bodies, makeError, makeShell } from "./shells.ts";
+// prettier-ignore
 import {
-  ARRAY, BIGINT, CODE, CUSTOM, DOUBLE, ERROR, FALSE, FAR_SHAPE, FULL_ARRAY, HANDLE, HOLE, INSTANCE, INTEGER, LATER, MAP,
+  AFTER, ARRAY, BIGINT, CODE, CUSTOM, DOUBLE, ERROR, FALSE, FAR_SHAPE, FULL_ARRAY, HANDLE, HOLE, INSTANCE, INTEGER, KNOTTED_CODE, LATER, MAP,
   MAX_DEPTH, NAMED, NEGATIVE, NEGATIVE_BIGINT, NEW_SHAPE, NULL, NULL_OBJECT, OBJECT, REFERENCE, SET, SHAPE, SHORT_ARRAY,
   SHORT_STRING, SPARSE, STRING_ONE_BYTE, STRING_TWO_BYTE, SYMBOL, SYMBOL_FOR, TRUE, UNDEFINED, bases, wellKnownSymbols,
   type Base,
-} from "./tags.ts"; // prettier-ignore
+} from "./tags.ts";
 import type { FillBody, Rebuild } from "./rebuild.ts";
 
 /** A key list of records; `simple` when a plain assignment makes an own property of each. */
@@ -21,6 +22,13 @@ interface PutOff {
   readonly value: object;
   readonly body: FillBody;
   readonly level: number;
+}
+
+type Queue = (PutOff | undefined)[];
+
+interface Slot {
+  readonly queue: Queue;
+  readonly index: number;
 }
 
 /** Stands for an object that is made only from what is being read. */
@@ -45,6 +53,8 @@ export class Decoder implements Rebuild {
   readonly #keys: (string | symbol)[] = [];
   readonly #shapes: Shape[] = [];
   readonly #putOff: (PutOff | undefined)[] = [];
+  /** Bodies of code among the early values of a knotted one. */
+  readonly #after: (PutOff | undefined)[] = [];
   /** True depth of the value at depth 0 of the body that is being read. */
   #level = 0;
   /** What a hook threw is not the message's fault and passes as it is. */
@@ -60,7 +70,8 @@ export class Decoder implements Rebuild {
   root(shown: readonly Shown[] | undefined): unknown {
     this.#shown = shown;
     const value = this.value(0);
-    if (this.#putOff.length > 0) this.#readPutOff(0, 0);
+    if (this.#putOff.length > 0) this.#readAll(this.#putOff, 0, 0);
+    if (this.#after.length > 0) throw broken("code waits for what is not there");
     if (this.reader.position !== this.reader.end) throw broken("something follows it");
     if (shown && this.#nextShown !== shown.length) throw broken("there is memory that it does not use");
     return value;
@@ -76,6 +87,7 @@ export class Decoder implements Rebuild {
       return this.#array(tag & 15, depth);
     }
     if (tag >= SHAPE) return this.#record(this.#shapes[tag & 31], depth);
+    // prettier-ignore
     switch (tag) {
       case UNDEFINED: return undefined;
       case NULL: return null;
@@ -94,11 +106,12 @@ export class Decoder implements Rebuild {
       case NEW_SHAPE: return this.#record(this.#newShape(), depth);
       case FAR_SHAPE: return this.#record(this.#shapes[reader.varint()], depth);
       case ARRAY: return this.#array(reader.varint(), depth);
-      case LATER: return this.#later(depth);
+      case LATER: return this.#later(this.#putOff, depth);
+      case AFTER: return this.#later(this.#after, depth);
       case CUSTOM: case NAMED: case HANDLE: return this.#made(tag, depth);
       default:
-        return tag >= OBJECT && tag <= CODE ? this.#container(tag, depth, undefined) : readBuiltIn(this, tag, depth);
-    } // prettier-ignore
+        return tag >= OBJECT && tag <= KNOTTED_CODE ? this.#container(tag, depth, undefined) : readBuiltIn(this, tag, depth);
+    }
   }
 
   string(): string {
@@ -159,7 +172,7 @@ export class Decoder implements Rebuild {
   before(depth: number): unknown[] {
     const mark = this.#putOff.length;
     const list = this.list(depth);
-    if (this.#putOff.length > mark) this.#readPutOff(mark, depth);
+    if (this.#putOff.length > mark) this.#readAll(this.#putOff, mark, depth);
     return list;
   }
 
@@ -227,7 +240,13 @@ export class Decoder implements Rebuild {
     for (let i = 0; i < keys.length; i++) {
       const value = this.value(depth + 1);
       if (simple) object[keys[i] as string] = value;
-      else Object.defineProperty(object, keys[i] as string, { value, writable: true, enumerable: true, configurable: true });
+      else
+        Object.defineProperty(object, keys[i] as string, {
+          value,
+          writable: true,
+          enumerable: true,
+          configurable: true,
+        });
     }
     return object;
   }
@@ -235,7 +254,8 @@ export class Decoder implements Rebuild {
   #reference(): unknown {
     const number = this.reader.varint();
     const object = this.#objects[number];
-    if (number >= this.#objects.length || object === unfinished) throw broken("it refers to an object that is not there");
+    if (number >= this.#objects.length || object === unfinished)
+      throw broken("it refers to an object that is not there");
     if (object instanceof Unborn) return (this.#objects[number] = makeShell(object.base, null));
     return object;
   }
@@ -246,17 +266,18 @@ export class Decoder implements Rebuild {
     return symbol;
   }
 
-  #later(depth: number): unknown {
+  #later(queue: Queue, depth: number): unknown {
     this.enter(depth);
     const tag = this.reader.byte();
-    if (tag < OBJECT || tag > CODE) throw broken("it puts off what has no body");
-    return this.#container(tag, depth, this.#putOff.push(undefined) - 1);
+    if (tag < OBJECT || tag > KNOTTED_CODE || (queue === this.#after && tag !== CODE))
+      throw broken("it puts off what has no body");
+    return this.#container(tag, depth, { queue, index: queue.push(undefined) - 1 });
   }
 
-  /** Makes the shell and reads the body, now or, with a `slot` in the queue, later. */
-  #container(tag: number, depth: number, slot: number | undefined): unknown {
+  /** Makes the shell and reads the body, now or, with a `slot` in a queue, later. */
+  #container(tag: number, depth: number, slot: Slot | undefined): unknown {
     this.enter(depth);
-    if (tag === CODE) return this.#code(depth, slot);
+    if (tag === CODE || tag === KNOTTED_CODE) return this.#code(tag, depth, slot);
     if (tag === INSTANCE) return this.#instance(depth, slot);
     if (tag === ERROR) return this.#fill(this.add(makeError(this.reader.byte())), bodies.Error, depth, slot);
     const base = tag === MAP ? "Map" : tag === SET ? "Set" : tag === FULL_ARRAY ? "Array" : "Object";
@@ -264,13 +285,13 @@ export class Decoder implements Rebuild {
     return this.#fill(this.add(shell), bodies[base], depth, slot);
   }
 
-  #fill(value: object, body: FillBody, depth: number, slot: number | undefined): object {
+  #fill(value: object, body: FillBody, depth: number, slot: Slot | undefined): object {
     if (slot === undefined) body(this, value, depth);
-    else this.#putOff[slot] = { value, body, level: this.#level + depth };
+    else slot.queue[slot.index] = { value, body, level: this.#level + depth };
     return value;
   }
 
-  #instance(depth: number, slot: number | undefined): object {
+  #instance(depth: number, slot: Slot | undefined): object {
     const base = bases[this.reader.byte()];
     if (!base) throw broken("it names an unknown base class");
     const number = this.#objects.push(new Unborn(base)) - 1;
@@ -284,13 +305,15 @@ export class Decoder implements Rebuild {
     return this.#fill(shell, bodies[base], depth, slot);
   }
 
-  #code(depth: number, slot: number | undefined): object {
+  #code(tag: number, depth: number, slot: Slot | undefined): object {
     const number = this.#objects.push(unfinished) - 1;
     const unit = this.reader.varint();
     const name = this.string();
+    const waiting = this.#after.length;
     const early = this.before(depth);
     const made = this.hook(() => this.hooks.code(unit, early, name));
     this.#objects[number] = made.value;
+    if (tag === KNOTTED_CODE) this.#readAll(this.#after, waiting, depth);
     this.#fill(made, fillLate, depth, slot);
     return made.value;
   }
@@ -321,15 +344,17 @@ export class Decoder implements Rebuild {
     return list[0];
   }
 
-  #readPutOff(mark: number, depth: number): void {
+  #readAll(queue: Queue, mark: number, depth: number): void {
     const level = this.#level;
-    for (let i = mark; i < this.#putOff.length; i++) {
-      const put = this.#putOff[i] as PutOff;
-      this.#putOff[i] = undefined;
+    for (let i = mark; i < queue.length; i++) {
+      const put = queue[i];
+      // The shell of an instance or of code may contain what waits for itself.
+      if (!put) throw broken("a body comes before its shell");
+      queue[i] = undefined;
       this.#level = put.level - depth;
       put.body(this, put.value, depth);
     }
-    this.#putOff.length = mark;
+    queue.length = mark;
     this.#level = level;
   }
 }

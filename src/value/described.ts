@@ -1,22 +1,20 @@
 import { bodies } from "./builtins.ts";
 import { LABEL } from "./path.ts";
-import { CODE, CUSTOM, HANDLE, INSTANCE, NAMED, bases } from "./tags.ts";
+import { CUSTOM, HANDLE, INSTANCE, NAMED, bases } from "./tags.ts";
 import type { Walk } from "./walk.ts";
 
 /** Writes a function, or an instance of a class that is not built in, as the hooks describe it. */
 export function writeDescribed(walk: Walk, value: object, depth: number): void {
   const { writer } = walk;
   const number = walk.identities.latest;
-  const description = walk.hooks.describe(value, walk.trail.path(depth));
+  const description = walk.describe(value, depth);
   switch (description.kind) {
     case "code": {
-      const later = walk.putOff(description.late, depth, lateBody);
-      writer.byte(CODE);
-      writer.varint(description.unit);
-      writer.string(description.name);
-      walk.before(number, description.early, "early", depth);
-      if (!later) lateBody(walk, description.late, depth);
-      return;
+      const { early, late } = description;
+      return walk.code(number, late, early, depth, lateBody, () => {
+        writer.varint(description.unit);
+        writer.string(description.name);
+      });
     }
     case "instance": {
       const body = bodies[description.base];

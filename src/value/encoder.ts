@@ -1,28 +1,31 @@
 import { types } from "node:util";
 import { writeBuiltIn } from "./builtins.ts";
-import { checkHollow, objectBody, writeArray } from "./containers.ts";
+import { writeArray, writeSpecial, writeWithoutPrototype } from "./containers.ts";
 import { writeDescribed } from "./described.ts";
 import { Identities } from "./identity.ts";
 import { kindOf } from "./kinds.ts";
 import { Memories } from "./memory.ts";
 import { MAX_SHAPE_KEYS, Names } from "./names.ts";
-import { LABEL, PROPERTY, Trail, type Prefix, type StepKind } from "./path.ts";
-import type { EncodeHooks, PathStep } from "./port.ts";
+import { LABEL, PROPERTY, Trail } from "./path.ts";
+import type { Description, EncodeHooks, PathStep } from "./port.ts";
+import { Places, type PutOff } from "./put-off.ts";
 import { refusals, refuse, type Refusal } from "./refuse.ts";
 import {
-  FALSE, LATER, MAX_DEPTH, NULL, NULL_OBJECT, OBJECT, PUT_OFF_DEPTH, REFERENCE, SYMBOL, SYMBOL_FOR, TRUE, UNDEFINED,
-  wellKnownSymbols,
-} from "./tags.ts"; // prettier-ignore
+  AFTER,
+  CODE,
+  FALSE,
+  KNOTTED_CODE,
+  LATER,
+  MAX_DEPTH,
+  NULL,
+  PUT_OFF_DEPTH,
+  REFERENCE,
+  TRUE,
+  UNDEFINED,
+} from "./tags.ts";
+import { writeSymbol } from "./symbols.ts";
 import type { Body, Walk } from "./walk.ts";
 import { Writer } from "./writer.ts";
-
-interface PutOff {
-  readonly value: object;
-  readonly body: Body;
-  readonly prefix: Prefix;
-  readonly kind: StepKind;
-  readonly step: unknown;
-}
 
 export interface Filling {
   readonly blob: Blob;
@@ -36,36 +39,51 @@ const noHooks: EncodeHooks = {
   },
 };
 
+/** Thrown to write a code object again whose early values lead back to it. */
+class Knot extends Error {
+  readonly number: number;
+  constructor(number: number) {
+    super("knot");
+    this.number = number;
+  }
+}
+
 /** Walker and writer at once: whatever it cannot write as it is, it refuses. */
 export class Encoder implements Walk {
   readonly writer = new Writer();
   readonly trail = new Trail();
   readonly identities = new Identities();
-  hooks: EncodeHooks = noHooks;
+  #hooks: EncodeHooks = noHooks;
+  /** Each object is described once, also when it is written a second time. */
+  #descriptions: Map<object, Description> | undefined;
   #memories: Memories | undefined;
   fillings: Filling[] = [];
   readonly #names = new Names();
   readonly #putOff: PutOff[] = [];
-  /** Path of the container just above `PUT_OFF_DEPTH` whose children are being put off, made for the first of them. */
-  #container: Prefix | undefined;
+  readonly #places = new Places(this.trail);
   /** Numbers of objects that are made only from what is being written. */
   readonly #unfinished: number[] = [];
+  /** Those of them that are code and may be written again as knotted. */
+  readonly #knots: number[] = [];
+  /** Bodies of code that wait for a knotted one to exist; undefined outside of one. */
+  #after: PutOff[] | undefined;
   /** Values of the records that are being written, on a stack of their own. */
   readonly #values: unknown[] = [];
   #top = 0;
 
   root(value: unknown, hooks: EncodeHooks, name: string): void {
-    this.hooks = hooks;
+    this.#hooks = hooks;
     this.trail.step(0, LABEL, name);
     this.value(value, 0);
-    if (this.#putOff.length > 0) this.#writePutOff(0, 0);
+    if (this.#putOff.length > 0) this.#places.write(this, this.#putOff, 0, 0);
   }
 
   /** Forgets the message, so that the next one can use the same memory. */
   clear(): void {
     this.identities.clear();
     this.#names.clear();
-    this.hooks = noHooks;
+    this.#hooks = noHooks;
+    this.#descriptions = undefined;
     this.#memories = undefined;
     if (this.fillings.length > 0) this.fillings = [];
   }
@@ -93,15 +111,23 @@ export class Encoder implements Walk {
       case "bigint":
         return this.writer.bigint(value);
       case "symbol":
-        return this.#symbol(value, depth);
+        return writeSymbol(this, value, depth);
       case "function":
         if (!this.#enter(value, depth)) return;
         return writeDescribed(this, value, depth);
     }
   }
 
+  describe(value: object, depth: number): Description {
+    const known = this.#descriptions?.get(value);
+    if (known) return known;
+    const description = this.#hooks.describe(value, this.trail.path(depth));
+    (this.#descriptions ??= new Map()).set(value, description);
+    return description;
+  }
+
   key(key: string | symbol, depth: number): void {
-    this.#names.key(this.writer, key, (symbol) => this.#symbol(symbol, depth));
+    this.#names.key(this.writer, key, (symbol) => writeSymbol(this, symbol, depth));
   }
 
   list(list: readonly unknown[], name: string, depth: number): void {
@@ -120,20 +146,94 @@ export class Encoder implements Walk {
     this.#unfinished.push(number);
     this.writer.varint(list.length);
     this.list(list, name, depth);
-    if (this.#putOff.length > mark) this.#writePutOff(mark, depth);
+    if (this.#putOff.length > mark) this.#places.write(this, this.#putOff, mark, depth);
     this.#unfinished.pop();
   }
 
   putOff(value: object, depth: number, body: Body): boolean {
     if (depth < PUT_OFF_DEPTH) return false;
-    const { trail } = this;
-    const known = depth === PUT_OFF_DEPTH ? this.#container : undefined;
-    const prefix = known ?? { parent: trail.prefix, steps: trail.recent(depth - 1) };
-    if (depth === PUT_OFF_DEPTH) this.#container = prefix;
-    const kind = trail.kinds[depth] ?? PROPERTY;
-    this.#putOff.push({ value, body, prefix, kind, step: trail.steps[depth] });
+    this.#putOff.push(this.#places.take(value, depth, body));
     this.writer.byte(LATER);
     return true;
+  }
+
+  code(
+    number: number,
+    late: readonly unknown[],
+    early: readonly unknown[],
+    depth: number,
+    body: Body,
+    shell: () => void,
+  ): void {
+    const { writer } = this;
+    if (this.#after) {
+      this.#after.push(this.#places.take(late, depth, body));
+      writer.byte(AFTER);
+      writer.byte(CODE);
+      shell();
+      return this.before(number, early, "early", depth);
+    }
+    const rewind = early.length > 0 ? this.#mark() : undefined;
+    const later = this.putOff(late, depth, body);
+    writer.byte(CODE);
+    shell();
+    this.#knots.push(number);
+    try {
+      this.before(number, early, "early", depth);
+    } catch (error) {
+      if (!rewind || !(error instanceof Knot) || error.number !== number) throw error;
+      rewind();
+      return this.#knotted(number, late, early, depth, body, shell);
+    }
+    this.#knots.pop();
+    if (!later) body(this, late, depth);
+  }
+
+  #knotted(
+    number: number,
+    late: readonly unknown[],
+    early: readonly unknown[],
+    depth: number,
+    body: Body,
+    shell: () => void,
+  ): void {
+    const after: PutOff[] = (this.#after = []);
+    const later = this.putOff(late, depth, body);
+    this.writer.byte(KNOTTED_CODE);
+    shell();
+    this.before(number, early, "early", depth);
+    this.#after = undefined;
+    this.#places.write(this, after, 0, depth);
+    if (!later) body(this, late, depth);
+  }
+
+  /** Remembers how far everything is; the result goes back there. */
+  #mark(): () => void {
+    const { writer, identities, trail, fillings } = this;
+    const [position, count, names, top] = [writer.position, identities.latest + 1, this.#names.mark(), this.#top];
+    const [putOff, unfinished, blobs, ranges] = [
+      this.#putOff.length,
+      this.#unfinished.length,
+      fillings.length,
+      this.#memories?.count,
+    ];
+    const knots = this.#knots.length;
+    const { prefix, base } = trail;
+    const [steps, kinds] = [[...trail.steps], [...trail.kinds]];
+    return () => {
+      writer.position = position;
+      identities.rewind(count);
+      this.#names.rewind(names);
+      this.#values.length = this.#top = top;
+      this.#knots.length = knots;
+      this.#putOff.length = putOff;
+      this.#unfinished.length = unfinished;
+      fillings.length = blobs;
+      if (ranges === undefined) this.#memories = undefined;
+      else this.#memories?.rewind(ranges);
+      Object.assign(trail, { prefix, base });
+      for (const [i, kind] of kinds.entries()) trail.step(i, kind, steps[i]);
+    };
   }
 
   fill(blob: Blob, depth: number): void {
@@ -145,22 +245,28 @@ export class Encoder implements Walk {
   #enter(value: object, depth: number): boolean {
     const known = this.identities.claim(value);
     if (known >= 0) {
-      if (this.#unfinished.length > 0 && this.#unfinished.includes(known)) this.refuse(depth, refusals.unfinished);
+      if (this.#unfinished.length > 0 && this.#unfinished.includes(known)) this.#untie(known, depth);
       this.writer.byte(REFERENCE);
       this.writer.varint(known);
       return false;
     }
     if (types.isProxy(value)) this.refuse(depth, refusals.proxy);
     if (depth > MAX_DEPTH) this.refuse(depth, refusals.deep);
-    if (depth === PUT_OFF_DEPTH - 1) this.#container = undefined;
+    if (depth === PUT_OFF_DEPTH - 1) this.#places.forget();
     return true;
+  }
+
+  /** Something that does not exist yet is needed: by what code captures, which can come later, or else by a state. */
+  #untie(number: number, depth: number): never {
+    if (this.#knots.includes(number) && !this.#after) throw new Knot(number);
+    this.refuse(depth, refusals.unfinished);
   }
 
   #object(value: object, depth: number): void {
     if (!this.#enter(value, depth)) return;
     const prototype = Object.getPrototypeOf(value) as object | null;
     if (prototype === Object.prototype) return this.#plain(value, depth);
-    if (prototype === null) return this.#withoutPrototype(value, depth);
+    if (prototype === null) return writeWithoutPrototype(this, value, depth);
     if (prototype === Array.prototype && Array.isArray(value)) return writeArray(this, value, depth);
     const kind = kindOf(value, prototype);
     if (typeof kind === "object") this.refuse(depth, kind);
@@ -182,7 +288,7 @@ export class Encoder implements Walk {
       !Object.isExtensible(object) ||
       !this.#take(object, keys)
     ) {
-      return this.#special(object, depth, count);
+      return writeSpecial(this, object, depth);
     }
     const { trail } = this;
     const values = this.#values;
@@ -212,55 +318,5 @@ export class Encoder implements Walk {
     }
     this.#top = base + keys.length;
     return true;
-  }
-
-  /** A plain object with attributes, symbols, too many keys, too deep, or one that only looks plain. */
-  #special(object: object, depth: number, count: number): void {
-    if (types.isArgumentsObject(object)) this.refuse(depth, refusals.arguments);
-    if (count === 0) checkHollow(this, object, depth);
-    const later = this.putOff(object, depth, objectBody);
-    this.writer.byte(OBJECT);
-    if (!later) objectBody(this, object, depth);
-  }
-
-  #withoutPrototype(object: object, depth: number): void {
-    if (types.isModuleNamespaceObject(object)) this.refuse(depth, refusals.moduleNamespace);
-    checkHollow(this, object, depth);
-    const later = this.putOff(object, depth, objectBody);
-    this.writer.byte(NULL_OBJECT);
-    if (!later) objectBody(this, object, depth);
-  }
-
-  #symbol(symbol: symbol, depth: number): void {
-    const wellKnown = wellKnownSymbols.indexOf(symbol);
-    if (wellKnown >= 0) {
-      this.writer.byte(SYMBOL);
-      return this.writer.byte(wellKnown);
-    }
-    const key = Symbol.keyFor(symbol);
-    if (key === undefined) this.refuse(depth, refusals.uniqueSymbol);
-    this.writer.byte(SYMBOL_FOR);
-    this.writer.string(key);
-  }
-
-  /** Writes the bodies put off since `mark`, and those put off meanwhile. */
-  #writePutOff(mark: number, depth: number): void {
-    const { trail } = this;
-    const { prefix, base } = trail;
-    const ownKind = trail.kinds[depth] ?? PROPERTY;
-    const ownStep = trail.steps[depth];
-    for (let i = mark; i < this.#putOff.length; i++) {
-      const { value, body, prefix: container, kind, step } = this.#putOff[i] as PutOff;
-      // Released at once: a long list is as long in this queue.
-      this.#putOff[i] = undefined as unknown as PutOff;
-      trail.prefix = container;
-      trail.base = depth - 1;
-      trail.step(depth, kind, step);
-      body(this, value, depth);
-    }
-    this.#putOff.length = mark;
-    trail.prefix = prefix;
-    trail.base = base;
-    trail.step(depth, ownKind, ownStep);
   }
 }

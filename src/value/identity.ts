@@ -29,6 +29,13 @@ export class Identities {
     return this.#count - 1;
   }
 
+  /** Forgets the objects from `count` on. */
+  rewind(count: number): void {
+    for (let i = count; i < Math.min(this.#count, FEW); i++) this.#few[i] = undefined;
+    for (const [value, number] of this.#many ?? []) if (number >= count) this.#many?.delete(value);
+    this.#count = count;
+  }
+
   #promote(value: object): void {
     const many = new Map<object, number>();
     for (let i = 0; i < FEW; i++) many.set(this.#few[i] as object, i);

@@ -5,9 +5,26 @@ import { errorNames } from "./tags.ts";
 
 /** What the codec does with an object. */
 export type Kind =
-  | "Object" | "Array" | "Map" | "Set" | "Date" | "RegExp" | "Error" | "ArrayBuffer" | "View" | "Boxed"
-  | "URL" | "URLSearchParams" | "Headers" | "Blob" | "File" | "DOMException" | "described"; // prettier-ignore
+  | "Object"
+  | "Array"
+  | "Map"
+  | "Set"
+  | "Date"
+  | "RegExp"
+  | "Error"
+  | "ArrayBuffer"
+  | "View"
+  | "Boxed"
+  // prettier-ignore
+  | "URL"
+  | "URLSearchParams"
+  | "Headers"
+  | "Blob"
+  | "File"
+  | "DOMException"
+  | "described";
 
+// prettier-ignore
 const kindOfClass: Readonly<Record<string, Kind>> = {
   Object: "Object", Array: "Array", Map: "Map", Set: "Set", Date: "Date", RegExp: "RegExp", ArrayBuffer: "ArrayBuffer",
   DataView: "View", Number: "Boxed", String: "Boxed", Boolean: "Boxed", BigInt: "Boxed", Symbol: "Boxed",
@@ -16,12 +33,13 @@ const kindOfClass: Readonly<Record<string, Kind>> = {
     ["Uint8", "Int8", "Uint8Clamped", "Uint16", "Int16", "Uint32", "Int32", "Float16", "Float32", "Float64", "BigInt64", "BigUint64"]
       .map((name) => [`${name}Array`, "View" as const]),
   ),
-}; // prettier-ignore
+};
 
 /** Node's own classes. They are looked up by name when one is met: touching the globals would load them. */
+// prettier-ignore
 const webClasses: ReadonlySet<string> = new Set([
   "URL", "URLSearchParams", "Headers", "Blob", "File", "DOMException", "Request", "Response", "FormData", "CryptoKey",
-]); // prettier-ignore
+]);
 
 /** Kinds by prototype; filled as prototypes are met, also those of other realms. */
 const known = new WeakMap<object, Kind>([[Buffer.prototype, "View"]]);
@@ -56,7 +74,8 @@ function examine(value: object, prototype: object, brand: Kind): Kind | Refusal 
 /** What the internal slots say, whatever prototype, constructor or toStringTag the object shows. */
 export function brandOf(value: object): Kind {
   if (Array.isArray(value)) return "Array";
-  if (types.isNativeError(value)) return web(value, Object.getPrototypeOf(value) as object) === "DOMException" ? "DOMException" : "Error";
+  if (types.isNativeError(value))
+    return web(value, Object.getPrototypeOf(value) as object) === "DOMException" ? "DOMException" : "Error";
   if (types.isMap(value)) return "Map";
   if (types.isSet(value)) return "Set";
   if (types.isDate(value)) return "Date";
@@ -84,6 +103,8 @@ function refusedBrand(value: object): Refusal | undefined {
 function web(value: object, prototype: object): Kind | Refusal | undefined {
   const name = ownConstructor(prototype)?.name;
   if (name === undefined) return undefined;
+  // Node 22 derives a hidden class for Blobs of files and for those that were cloned.
+  if (name === "TransferableBlob") return web(value, Object.getPrototypeOf(prototype) as object);
   if (name.endsWith("KeyObject") && types.isKeyObject(value)) return refusalOf("KeyObject");
   if (!webClasses.has(name) || !isGlobal(name, prototype)) return undefined;
   const refusal = refusalOf(name);
@@ -121,7 +142,8 @@ function unknownClass(value: object, prototype: object, brand: Kind): Kind | Ref
     if (refusal) return own ? refusal : derived(className, name);
     if (link === iteratorPrototype && !ownConstructor(prototype)) return refusals.iterator;
     const constructor = ownConstructor(link)?.name;
-    if (!own && constructor && webClasses.has(constructor) && isGlobal(constructor, link)) return derived(className, constructor);
+    if (!own && constructor && webClasses.has(constructor) && isGlobal(constructor, link))
+      return derived(className, constructor);
     own = false;
   }
   if (brand === "Date" || brand === "RegExp" || brand === "View" || brand === "ArrayBuffer" || brand === "Boxed") {
@@ -160,12 +182,6 @@ export function nodeErrorBase(prototype: object): object | undefined {
   for (let link: object | null = prototype; link; link = Object.getPrototypeOf(link) as object | null) {
     if (hidden && kindOfClass[nativeName(link) ?? ""] === "Error") return link;
     hidden ||= Object.getOwnPropertySymbols(link).some((symbol) => symbol.description === "kIsNodeError");
-    if (!hidden && !nativeConstructorOnly(link)) return undefined;
   }
   return undefined;
-}
-
-function nativeConstructorOnly(prototype: object): boolean {
-  const name = ownConstructor(prototype)?.name ?? "";
-  return name === "NodeError" || (errorNames as readonly string[]).includes(name);
 }

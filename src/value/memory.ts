@@ -33,8 +33,13 @@ export class Memories {
   /** Memory whose contents are not there yet must not be copied into the message. */
   #unread = new Set<ArrayBuffer>();
 
-  get empty(): boolean {
-    return this.#ranges.length === 0;
+  get count(): number {
+    return this.#ranges.length;
+  }
+
+  /** Forgets the ranges from `count` on. */
+  rewind(count: number): void {
+    this.#ranges.length = count;
   }
 
   addBuffer(buffer: ArrayBuffer): void {
@@ -104,7 +109,7 @@ export class Memories {
 
 function mergeOverlapping(buffer: ArrayBuffer, ranges: Range[], memories: Memory[]): void {
   let current: Memory | undefined;
-  for (const range of ranges.toSorted((a, b) => a.start - b.start || a.end - b.end)) {
+  for (const range of ranges.toSorted((a, b) => a.start - b.start || b.end - a.end)) {
     if (!current || range.start >= current.end) {
       current = { buffer, start: range.start, end: range.end, pad: 0 };
       memories.push(current);

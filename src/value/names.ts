@@ -38,11 +38,25 @@ export class Names {
     this.#addShape(keys);
   }
 
+  mark(): readonly [keys: number, shapes: number] {
+    return [this.#keys.length, this.#shapes.length];
+  }
+
+  /** Forgets what came after `mark`. */
+  rewind([keys, shapes]: readonly [keys: number, shapes: number]): void {
+    for (const key of this.#keys.splice(keys)) this.#numbers?.delete(key);
+    for (const list of this.#byHash?.values() ?? []) while ((list.at(-1) ?? -1) >= shapes) list.pop();
+    this.#shapes.length = shapes;
+    this.#last = 0;
+  }
+
   clear(): void {
-    if (this.#keys.length === 0 && this.#shapes.length === 0) return;
-    this.#keys = [];
+    // Popping keeps the memory of short lists for the next message; long ones are given back.
+    if (this.#keys.length > FEW) this.#keys = [];
+    else while (this.#keys.length > 0) this.#keys.pop();
+    if (this.#shapes.length > FEW) this.#shapes = [];
+    else while (this.#shapes.length > 0) this.#shapes.pop();
     this.#numbers = undefined;
-    this.#shapes = [];
     this.#byHash = undefined;
     this.#last = 0;
   }

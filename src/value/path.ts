@@ -62,14 +62,15 @@ export class Trail {
   path(depth: number): PathStep[] {
     const parts = [this.recent(depth)];
     for (let prefix = this.prefix; prefix; prefix = prefix.parent) parts.push([...prefix.steps]);
-    return parts.reverse().flat();
+    return parts.toReversed().flat();
   }
 }
 
 function named(kind: StepKind, step: unknown): PathStep {
   if (kind === MAP_KEY) return `<key ${String(step)}>`;
   if (kind === SET_ITEM) return `<item ${String(step)}>`;
-  if (kind === MAP_VALUE) return typeof step === "number" ? `<value ${step}>` : `.get(${JSON.stringify(shorten(String(step)))})`;
+  if (kind === MAP_VALUE)
+    return typeof step === "number" ? `<value ${step}>` : `.get(${JSON.stringify(shorten(String(step)))})`;
   if (typeof step === "symbol") return nameSymbol(step);
   return step as PathStep;
 }

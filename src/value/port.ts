@@ -5,7 +5,13 @@
 /** How a function, or an instance of a class that is not built in, is to be written. */
 export type Description =
   /** Code: a function or class made by unit number `unit`. Values in `early` are written before it exists, `late` after. */
-  | { readonly kind: "code"; readonly unit: number; readonly early: readonly unknown[]; readonly late: readonly unknown[]; readonly name: string }
+  | {
+      readonly kind: "code";
+      readonly unit: number;
+      readonly early: readonly unknown[];
+      readonly late: readonly unknown[];
+      readonly name: string;
+    }
   /** An instance whose class travels as a value of its own; `base` is the built-in class it derives from. Own fields follow. */
   | { readonly kind: "instance"; readonly class: unknown; readonly base: "Object" | "Error" | "Map" | "Set" | "Array" }
   /** An instance that its class writes itself (`serialize`) and makes again (`revive`) from `state`. */
@@ -25,7 +31,11 @@ export interface EncodeHooks {
 
 export interface DecodeHooks {
   /** Makes the function or class of a unit; `fill` gets the late values once all of them exist. */
-  code(unit: number, early: readonly unknown[], name: string): { readonly value: object; fill(late: readonly unknown[]): void };
+  code(
+    unit: number,
+    early: readonly unknown[],
+    name: string,
+  ): { readonly value: object; fill(late: readonly unknown[]): void };
   /** The class known by this name; throws when there is none. */
   named(name: string): object;
   /** Makes the instance of a class that has its own `revive`. */

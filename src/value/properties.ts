@@ -6,7 +6,12 @@ import { FIXED, FROZEN, HIDDEN, READ_ONLY, SEALED } from "./tags.ts";
 import type { Walk } from "./walk.ts";
 
 /** Writes all own properties but those that `skip` names. */
-export function writeProperties(walk: Walk, object: object, depth: number, skip?: (key: string | symbol) => boolean): void {
+export function writeProperties(
+  walk: Walk,
+  object: object,
+  depth: number,
+  skip?: (key: string | symbol) => boolean,
+): void {
   const all = Reflect.ownKeys(object);
   writeKeys(walk, object, skip ? all.filter((key) => !skip(key)) : all, depth);
 }
@@ -15,7 +20,13 @@ export function writeProperties(walk: Walk, object: object, depth: number, skip?
  * Writes the properties that a built-in object does not have by itself; `usual` is the number of own string keys that it
  * has, which lets the common case end before any list of keys is made.
  */
-export function writeExtras(walk: Walk, object: object, depth: number, usual: number, skip?: (key: string | symbol) => boolean): void {
+export function writeExtras(
+  walk: Walk,
+  object: object,
+  depth: number,
+  usual: number,
+  skip?: (key: string | symbol) => boolean,
+): void {
   if (
     Object.getOwnPropertyNames(object).length === usual &&
     Object.getOwnPropertySymbols(object).length === 0 &&
@@ -55,7 +66,7 @@ export function writeKeys(walk: Walk, object: object, keys: readonly (string | s
 
 /** The engine shows the stack, and Node some fields of its own errors, through accessors that no user wrote. */
 function ownDataOfError(error: Error, key: string | symbol, descriptor: PropertyDescriptor): PropertyDescriptor {
-  const native = key === "stack" && /\{ \[native code\] \}$/.test(Function.prototype.toString.call(descriptor.get));
+  const native = key === "stack" && Function.prototype.toString.call(descriptor.get).endsWith("{ [native code] }");
   if (!native && !nodeErrorBase(Object.getPrototypeOf(error) as object)) return descriptor;
   const value = (error as unknown as Record<string | symbol, unknown>)[key];
   const { enumerable = false, configurable = false } = descriptor;
@@ -66,7 +77,13 @@ function ownDataOfError(error: Error, key: string | symbol, descriptor: Property
 /** 0 extensible, 1 not, 2 sealed, 3 frozen. */
 export function integrityOf(object: object): number {
   if (Object.isExtensible(object)) return 0;
-  return Object.isFrozen(object) ? FROZEN : Object.isSealed(object) ? SEALED : 1;
+  if (Object.isFrozen(object) && !hasWritableLength(object)) return FROZEN;
+  return Object.isSealed(object) ? SEALED : 1;
+}
+
+/** V8 calls an empty array frozen that is only sealed. */
+function hasWritableLength(object: object): boolean {
+  return Array.isArray(object) && Object.getOwnPropertyDescriptor(object, "length")?.writable === true;
 }
 
 function attributesOf(descriptor: PropertyDescriptor, integrity: number): number {

@@ -106,8 +106,10 @@ export class Reader {
     if (this.end - this.position < 4) throw truncated();
     const start = (this.end -= 4);
     const bytes = this.#bytes as Uint8Array & Record<number, number>;
-    return ((bytes[start] as number) | ((bytes[start + 1] as number) << 8) | ((bytes[start + 2] as number) << 16)) +
-      (bytes[start + 3] as number) * 0x1000000;
+    return (
+      ((bytes[start] as number) | ((bytes[start + 1] as number) << 8) | ((bytes[start + 2] as number) << 16)) +
+      (bytes[start + 3] as number) * 0x1000000
+    );
   }
 
   #skip(length: number): number {
@@ -127,6 +129,7 @@ export class Reader {
 /** A native call costs more than eight characters do. */
 function shortString(bytes: Uint8Array, at: number, length: number): string {
   const b = bytes as Uint8Array & Record<number, number>;
+  // prettier-ignore
   switch (length) {
     case 0: return "";
     case 1: return char(b[at]!);
@@ -137,7 +140,7 @@ function shortString(bytes: Uint8Array, at: number, length: number): string {
     case 6: return char(b[at]!, b[at + 1]!, b[at + 2]!, b[at + 3]!, b[at + 4]!, b[at + 5]!);
     case 7: return char(b[at]!, b[at + 1]!, b[at + 2]!, b[at + 3]!, b[at + 4]!, b[at + 5]!, b[at + 6]!);
     default: return char(b[at]!, b[at + 1]!, b[at + 2]!, b[at + 3]!, b[at + 4]!, b[at + 5]!, b[at + 6]!, b[at + 7]!);
-  } // prettier-ignore
+  }
 }
 
 /** The engine's own copy of a name, with which stores by name take the short way. */

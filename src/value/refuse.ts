@@ -20,10 +20,16 @@ export const refusals = {
   proxy: { what: "a Proxy", fix: "send the object behind it, or a plain copy" },
   uniqueSymbol: { what: "a unique symbol", fix: "use Symbol.for(name), which is the same everywhere" },
   arguments: { what: "an arguments object", fix: "send an array: [...arguments]" },
-  moduleNamespace: { what: "a module namespace", fix: "import the module where it is used, or send the exports that are needed" },
+  moduleNamespace: {
+    what: "a module namespace",
+    fix: "import the module where it is used, or send the exports that are needed",
+  },
   iterator: { what: "an iterator", fix: "send an array of its items, or the function that makes it" },
   generator: { what: "a generator object", fix: "send an array of its items, or the function that makes it" },
-  shared: { what: "a SharedArrayBuffer, and other processes cannot share it", fix: "send a copy: new Uint8Array(shared).slice()" },
+  shared: {
+    what: "a SharedArrayBuffer, and other processes cannot share it",
+    fix: "send a copy: new Uint8Array(shared).slice()",
+  },
   detached: { what: "a detached ArrayBuffer", fix: "send it before it is transferred" },
   position: { what: "a regular expression whose lastIndex is not a number", fix: "set it to one" },
   external: { what: "a native pointer", fix: makeThere },
@@ -67,7 +73,10 @@ export function refusalOf(name: string): Refusal | undefined {
 
 /** For an instance of a class derived from a built-in one whose instances cannot be made without its constructor. */
 export function derived(name: string, base: string): Refusal {
-  return { what: `${name === "" ? "an object" : article(name)}, whose class derives from ${base}`, fix: `send a plain ${base}, or ${plainCopy}` };
+  return {
+    what: `${name === "" ? "an object" : article(name)}, whose class derives from ${base}`,
+    fix: `send a plain ${base.replace(/^an? /, "")}, or ${plainCopy}`,
+  };
 }
 
 function article(name: string): string {

@@ -2,9 +2,10 @@ import * as nodeBuffer from "node:buffer";
 import { broken } from "./reader.ts";
 import type { Rebuild } from "./rebuild.ts";
 import { readProperties } from "./shells.ts";
+// prettier-ignore
 import {
   ARRAY_BUFFER, BLOB, BOXED, DATE, DOM_EXCEPTION, FILE, HEADERS, REGEXP, SEARCH_PARAMS, URL_, VIEW, viewNames,
-} from "./tags.ts"; // prettier-ignore
+} from "./tags.ts";
 
 /** Makes an instance of a built-in class that no user's class can be based on. */
 export function readBuiltIn(decoder: Rebuild, tag: number, depth: number): object {
@@ -15,6 +16,7 @@ export function readBuiltIn(decoder: Rebuild, tag: number, depth: number): objec
 }
 
 function make(decoder: Rebuild, tag: number, depth: number): object {
+  // prettier-ignore
   switch (tag) {
     case DATE: return new Date(decoder.reader.double());
     case REGEXP: return makeRegExp(decoder, depth);
@@ -40,7 +42,7 @@ function make(decoder: Rebuild, tag: number, depth: number): object {
     case VIEW: return makeView(decoder);
     case DOM_EXCEPTION: return makeDomException(decoder);
     default: throw broken("it holds an unknown tag");
-  } // prettier-ignore
+  }
 }
 
 function makeRegExp(decoder: Rebuild, depth: number): RegExp {
@@ -53,7 +55,12 @@ function makeRegExp(decoder: Rebuild, depth: number): RegExp {
 
 function makeBoxed(decoder: Rebuild, depth: number): object {
   const primitive = decoder.value(depth + 1);
-  if (primitive === null || primitive === undefined || typeof primitive === "object" || typeof primitive === "function") {
+  if (
+    primitive === null ||
+    primitive === undefined ||
+    typeof primitive === "object" ||
+    typeof primitive === "function"
+  ) {
     throw broken("a boxed value is not a primitive");
   }
   return Object(primitive) as object;
@@ -77,7 +84,9 @@ function makeView(decoder: Rebuild): ArrayBufferView {
   if (!name) throw broken("it holds an unknown kind of view");
   const { buffer, offset, length } = decoder.shown();
   if (name === "Buffer") return Buffer.from(buffer, offset, length);
-  const Class = (globalThis as unknown as Record<string, (ViewClass & { BYTES_PER_ELEMENT?: number }) | undefined>)[name];
+  const Class = (globalThis as unknown as Record<string, (ViewClass & { BYTES_PER_ELEMENT?: number }) | undefined>)[
+    name
+  ];
   if (!Class) throw broken(`this version of Node has no ${name}`);
   // A view to the end of a resizable buffer grows with it.
   if (buffer.resizable && offset + length === buffer.byteLength) return new Class(buffer, offset);

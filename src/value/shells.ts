@@ -22,7 +22,8 @@ export function makeError(index: number): Error {
 function bareError(prototype: object | null): Error {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;
-  const error = new Error();
+  // With a message, even an empty one, it would have a property of that name.
+  const error = Reflect.construct(Error, []) as Error;
   Error.stackTraceLimit = limit;
   delete (error as { stack?: string }).stack;
   Object.setPrototypeOf(error, prototype);

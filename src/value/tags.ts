@@ -66,6 +66,10 @@ export const ERROR = 0x99;
 export const INSTANCE = 0x9a;
 /** varint unit, name, varint count, early values | varint count, late values */
 export const CODE = 0x9b;
+/** As CODE, where the early values lead back to it: between shell and body are the bodies that AFTER has put off. */
+export const KNOTTED_CODE = 0x9c;
+/** stands before CODE among the early values of KNOTTED_CODE: the body comes when that exists */
+export const AFTER = 0x9d;
 
 /** 8 bytes, props */
 export const DATE = 0xa0;
@@ -95,20 +99,23 @@ export const NAMED = 0xac;
 /** type, one datum in the form of early values */
 export const HANDLE = 0xad;
 
+// prettier-ignore
 export const wellKnownSymbols: readonly symbol[] = [
   "asyncIterator", "hasInstance", "isConcatSpreadable", "iterator", "match", "matchAll", "replace", "search", "species",
   "split", "toPrimitive", "toStringTag", "unscopables", "dispose", "asyncDispose",
-].map((name) => (Symbol as unknown as Record<string, symbol>)[name] as symbol); // prettier-ignore
+].map((name) => (Symbol as unknown as Record<string, symbol>)[name] as symbol);
 
+// prettier-ignore
 export const errorNames = [
   "Error", "EvalError", "RangeError", "ReferenceError", "SyntaxError", "TypeError", "URIError", "AggregateError",
   "SuppressedError",
-] as const; // prettier-ignore
+] as const;
 
+// prettier-ignore
 export const viewNames = [
   "Buffer", "DataView", "Uint8Array", "Int8Array", "Uint8ClampedArray", "Uint16Array", "Int16Array", "Uint32Array",
   "Int32Array", "Float16Array", "Float32Array", "Float64Array", "BigInt64Array", "BigUint64Array",
-] as const; // prettier-ignore
+] as const;
 
 export const bases = ["Object", "Error", "Map", "Set", "Array"] as const;
 export type Base = (typeof bases)[number];

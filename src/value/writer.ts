@@ -1,7 +1,8 @@
+// prettier-ignore
 import {
   BIGINT, DOUBLE, INTEGER, MAX_SHORT_STRING, MAX_SMALL, NEGATIVE, NEGATIVE_BIGINT, SHORT_STRING, STRING_ONE_BYTE,
   STRING_TWO_BYTE,
-} from "./tags.ts"; // prettier-ignore
+} from "./tags.ts";
 
 const INITIAL_SIZE = 8192;
 /** A scratch that has grown beyond this is given back after use. */

@@ -1,0 +1,45 @@
+/** What the core of a pool is told, and what it answers. */
+import type { Scale } from "./scale.ts";
+
+export interface CoreOptions {
+  readonly min: number;
+  readonly max: number;
+  readonly slotsPerRunner: number;
+  readonly spare: number;
+  readonly idleMs: number;
+  readonly lifetimeMs: number;
+  readonly singleUse: boolean;
+  readonly scale: Scale;
+  /** Told when `scale` throws or gives no number. The pool goes on by `slots()`. */
+  readonly scaleFailed?: (error: unknown) => void;
+  /** Pause after the n-th boot failure in a row. */
+  readonly backoffMs: (failures: number) => number;
+}
+
+export type Event =
+  | { readonly type: "start" }
+  | { readonly type: "call"; readonly call: number; readonly priority: number; readonly key: string | undefined }
+  /** A call is over, or never mattered: its slot is free. */
+  | { readonly type: "done"; readonly call: number }
+  | { readonly type: "booted"; readonly runner: number }
+  /** Also the answer to `cancelBoot`. */
+  | { readonly type: "bootFailed"; readonly runner: number }
+  /** The machine is no more. Its calls are forgotten; those that may run again come as new ones. */
+  | { readonly type: "gone"; readonly runner: number }
+  /** The runner is unwell: no more calls; it goes when it is empty. */
+  | { readonly type: "retire"; readonly runner: number }
+  | { readonly type: "resize"; readonly min: number; readonly max: number }
+  | { readonly type: "close" }
+  | { readonly type: "tick" };
+
+export type Command =
+  | { readonly type: "boot"; readonly runner: number }
+  | { readonly type: "dispatch"; readonly call: number; readonly runner: number }
+  /** Ask the runner to end; it has no calls and gets none. */
+  | {
+      readonly type: "drain";
+      readonly runner: number;
+      readonly reason: "idle" | "used" | "lifetime" | "retired" | "closed" | "resized";
+    }
+  /** A boot that nobody needs any more. Counts as a machine until the answer comes: `bootFailed` or `gone`. */
+  | { readonly type: "cancelBoot"; readonly runner: number };

@@ -1,0 +1,285 @@
+import assert from "node:assert/strict";
+import { PoolCore } from "../../src/pool/core.ts";
+import type { Command, CoreOptions, Event } from "../../src/pool/decisions.ts";
+
+interface Machine {
+  phase: "booting" | "ready" | "draining";
+  readonly calls: Set<number>;
+  readonly bornAt: number;
+  readyAt: number;
+  idleSince: number;
+  /** What it may be drained for although it is not idle. */
+  retired: "" | "used" | "lifetime" | "retired" | "resized";
+  dispatched: number;
+  failures: number;
+}
+
+interface Waiting {
+  readonly call: number;
+  readonly priority: number;
+  readonly key: string | undefined;
+}
+
+/**
+ * A pool that is as simple as it can be: lists that are searched, counters that are counted. It follows what the core
+ * says and objects to all that no pool may do, and to whatever is left undone.
+ */
+export class CoreModel {
+  readonly core: PoolCore;
+  readonly machines = new Map<number, Machine>();
+  waiting: Waiting[] = [];
+  readonly running = new Map<number, number>();
+  readonly keys = new Map<string, number>();
+  now = 0;
+  steps = 0;
+  closed = false;
+  #started = false;
+  #failures = 0;
+  #retryAt = -Infinity;
+  readonly #boots = new Set<number>();
+
+  constructor(options: CoreOptions) {
+    this.core = new PoolCore(options);
+  }
+
+  get options(): CoreOptions {
+    return this.core.options;
+  }
+
+  of(phase: Machine["phase"]): number[] {
+    return [...this.machines].filter(([, machine]) => machine.phase === phase).map(([id]) => id);
+  }
+
+  step(event: Event): void {
+    this.steps++;
+    this.#tell(event);
+    const commands: Command[] = [];
+    this.core.step(event, this.now, commands);
+    for (const command of commands) this.#obey(command);
+    this.#check();
+  }
+
+  /** Moves time on, ticking when the core asks for it. */
+  advance(ms: number): void {
+    const end = this.now + ms;
+    for (let ticks = 0; this.core.tickAt <= end; ticks++) {
+      assert(ticks < 10_000, "it asks for ticks without end");
+      this.now = Math.max(this.now, this.core.tickAt);
+      this.step({ type: "tick" });
+    }
+    this.now = end;
+  }
+
+  /** A world in which everything works: boots succeed, calls end, drained machines go. Ends when all has been served. */
+  settle(): void {
+    for (let turns = 0; this.waiting.length + this.running.size + this.of("booting").length > 0; turns++) {
+      assert(turns < 1_000, `calls ${this.waiting.map(({ call }) => call).join()} are never served`);
+      for (const runner of this.of("draining")) this.step({ type: "gone", runner });
+      for (const runner of this.of("booting")) this.step({ type: "booted", runner });
+      for (const call of [...this.running.keys()]) this.step({ type: "done", call });
+      if (this.waiting.length > 0) this.advance(100);
+    }
+    for (const runner of this.of("draining")) this.step({ type: "gone", runner });
+  }
+
+  #tell(event: Event): void {
+    switch (event.type) {
+      case "start":
+        this.#started = true;
+        break;
+      case "call":
+        this.#started = true;
+        this.waiting.push({ call: event.call, priority: event.priority, key: event.key });
+        break;
+      case "done": {
+        this.waiting = this.waiting.filter(({ call }) => call !== event.call);
+        const machine = this.machines.get(this.running.get(event.call) ?? 0);
+        this.running.delete(event.call);
+        machine?.calls.delete(event.call);
+        if (machine?.calls.size === 0) machine.idleSince = this.now;
+        break;
+      }
+      case "booted": {
+        const machine = this.machines.get(event.runner);
+        if (machine?.phase !== "booting") break;
+        machine.phase = "ready";
+        machine.readyAt = machine.idleSince = this.now;
+        machine.failures = this.#failures;
+        this.#failures = 0;
+        this.#retryAt = -Infinity;
+        break;
+      }
+      case "bootFailed": {
+        const machine = this.machines.get(event.runner);
+        if (!machine || machine.phase === "ready") break;
+        this.machines.delete(event.runner);
+        if (machine.phase === "booting" && machine.bornAt >= this.#retryAt) this.#pause(this.#failures + 1);
+        break;
+      }
+      case "gone": {
+        const machine = this.machines.get(event.runner);
+        if (!machine) break;
+        for (const call of machine.calls) this.running.delete(call);
+        this.machines.delete(event.runner);
+        const broke = machine.phase === "ready" || machine.retired === "retired";
+        if (broke && machine.dispatched === 0 && !this.closed) this.#pause(machine.failures + 1);
+        break;
+      }
+      case "retire": {
+        const machine = this.machines.get(event.runner);
+        if (machine && machine.phase !== "draining") machine.retired ||= "retired";
+        break;
+      }
+      case "resize": {
+        // Which ones go is the core's choice; the model sees it by what is drained and what gets calls.
+        break;
+      }
+      case "close":
+        this.closed = true;
+        break;
+      case "tick":
+        for (const machine of this.machines.values()) {
+          const old = this.now >= machine.readyAt + this.options.lifetimeMs;
+          if (machine.phase === "ready" && old) machine.retired ||= "lifetime";
+        }
+        break;
+    }
+  }
+
+  #pause(failures: number): void {
+    this.#failures = failures;
+    this.#retryAt = this.now + this.options.backoffMs(failures);
+  }
+
+  #takes(machine: Machine): boolean {
+    return machine.phase === "ready" && machine.retired === "";
+  }
+
+  #obey(command: Command): void {
+    switch (command.type) {
+      case "boot":
+        assert(!this.#boots.has(command.runner), "a runner's number is used twice");
+        this.#boots.add(command.runner);
+        this.machines.set(command.runner, {
+          phase: "booting",
+          calls: new Set(),
+          bornAt: this.now,
+          readyAt: 0,
+          idleSince: this.now,
+          retired: "",
+          dispatched: 0,
+          failures: 0,
+        });
+        assert(this.machines.size <= this.options.max, "more machines than max");
+        assert(this.now >= this.#retryAt, "a boot in the pause after a failure");
+        break;
+      case "dispatch":
+        this.#obeyDispatch(command.call, command.runner);
+        break;
+      case "drain": {
+        const machine = this.machines.get(command.runner);
+        assert(machine?.phase === "ready", "only what is ready can be drained");
+        assert(machine.calls.size === 0, "drained with calls on it");
+        if (command.reason === "idle") {
+          assert(this.#takes(machine) && this.now >= machine.idleSince + this.options.idleMs, "drained too early");
+        } else if (command.reason === "closed") assert(this.closed && this.waiting.length === 0);
+        else if (command.reason === "resized") machine.retired ||= "resized";
+        else assert.equal(command.reason, machine.retired);
+        machine.phase = "draining";
+        if (command.reason === "idle") {
+          const left = [...this.machines.values()].filter((other) => this.#takes(other)).length;
+          assert(left >= this.options.min && left >= this.#wanted(), "drained below what is wanted");
+        }
+        break;
+      }
+      case "cancelBoot": {
+        const machine = this.machines.get(command.runner);
+        assert(machine?.phase === "booting", "only a boot can be taken back");
+        machine.phase = "draining";
+        break;
+      }
+    }
+  }
+
+  #obeyDispatch(call: number, runner: number): void {
+    const { slotsPerRunner, singleUse } = this.options;
+    const best = this.waiting.reduce((first, other) => (other.priority > first.priority ? other : first));
+    assert.equal(call, best.call, "another call was next");
+    const machine = this.machines.get(runner);
+    assert(machine && this.#takes(machine), "dispatched to a runner that takes no calls");
+    assert(machine.calls.size < slotsPerRunner, "more calls than slots");
+    assert(!singleUse || machine.dispatched === 0, "a single-use runner was used again");
+    const free = [...this.machines].filter(([, other]) => this.#takes(other) && other.calls.size < slotsPerRunner);
+    const last = best.key === undefined ? undefined : this.keys.get(best.key);
+    if (last !== undefined && free.some(([id]) => id === last)) assert.equal(runner, last, "its key was on another");
+    else {
+      const fullest = Math.max(...free.map(([, other]) => other.calls.size));
+      assert.equal(machine.calls.size, fullest, "a fuller runner has a free slot");
+    }
+    this.waiting.splice(this.waiting.indexOf(best), 1);
+    assert(!this.running.has(call), "dispatched twice");
+    this.running.set(call, runner);
+    machine.calls.add(call);
+    machine.dispatched++;
+    if (singleUse) machine.retired = "used";
+    if (best.key !== undefined) this.keys.set(best.key, runner);
+  }
+
+  /** Runners that serve all calls, or that `min` and `spare` ask for. The core's strategy is `slots()`. */
+  #wanted(): number {
+    const { min, max, spare, slotsPerRunner } = this.options;
+    if (!this.#started) return 0;
+    const held = [...this.machines.values()].filter((machine) => machine.retired !== "" && machine.phase === "ready");
+    const running = this.running.size - held.reduce((sum, machine) => sum + machine.calls.size, 0);
+    const load = this.waiting.length + running;
+    if (this.closed) return Math.min(max, Math.ceil(load / slotsPerRunner));
+    return Math.min(max, Math.max(min, Math.ceil((load + spare) / slotsPerRunner)));
+  }
+
+  #check(): void {
+    const { core } = this;
+    const all = [...this.machines.values()];
+    const ready = all.filter((machine) => machine.phase === "ready");
+    const counted = {
+      queued: this.waiting.length,
+      running: this.running.size,
+      booting: this.of("booting").length,
+      ready: ready.length,
+      draining: this.of("draining").length,
+    };
+    const { queued, running, booting, draining } = core;
+    assert.deepEqual({ queued, running, booting, ready: core.ready, draining }, counted);
+    assert.deepEqual(
+      [...core.waiting],
+      this.waiting.map(({ call }) => call),
+    );
+    for (const [call, runner] of this.running) assert.equal(core.runnerOf(call), runner);
+
+    const taking = ready.filter((machine) => this.#takes(machine));
+    const free = taking.reduce((sum, machine) => sum + this.options.slotsPerRunner - machine.calls.size, 0);
+    if (!this.#resized) assert.equal(core.freeSlots, free, "free slots");
+    assert(core.queued === 0 || core.freeSlots === 0, "a call waits although a slot is free");
+    if (this.closed && core.queued === 0) {
+      assert.equal(counted.booting, 0, "a closed pool still boots");
+      assert(
+        ready.every((machine) => machine.calls.size > 0),
+        "a closed pool keeps an idle runner",
+      );
+    }
+    if (this.#resized) return;
+    const coming = taking.length + counted.booting;
+    const room = this.options.max - this.machines.size;
+    const stalled = this.#started && this.now >= this.#retryAt && room > 0 && coming < this.#wanted();
+    assert(!stalled, `it stalls: ${coming} runners, ${this.#wanted()} wanted, room for ${room}`);
+    assert(this.now < this.#retryAt || this.core.tickAt > this.now, "it asks for a tick in the past");
+    if (this.now < this.#retryAt && coming < this.#wanted())
+      assert(core.tickAt <= this.#retryAt, "it forgets to retry");
+  }
+
+  /** Busy runners that a smaller `max` retired cannot be told from the others until they are empty. */
+  get #resized(): boolean {
+    return this.resizes > 0;
+  }
+
+  resizes = 0;
+}

@@ -1,0 +1,614 @@
+import { describe, expect, test } from "vitest";
+import { fixed } from "../../src/pool/scale.ts";
+import { CoreLab } from "./core-lab.ts";
+
+describe("growth", () => {
+  test("nothing is booted before the pool has started", () => {
+    const lab = new CoreLab({ min: 2 });
+    expect(lab.step({ type: "tick" })).toEqual([]);
+    expect(lab.core.tickAt).toBe(Infinity);
+  });
+
+  test("the start boots min runners, all at once", () => {
+    expect(new CoreLab({ min: 3 }).start()).toEqual(["boot 1", "boot 2", "boot 3"]);
+  });
+
+  test("the first call starts the pool as well", () => {
+    expect(new CoreLab({ min: 3 }).call()).toEqual(["boot 1", "boot 2", "boot 3"]);
+  });
+
+  test("each call without a slot boots one more, in parallel, up to max", () => {
+    const lab = new CoreLab({ max: 3 });
+    expect(lab.calls(5)).toEqual(["boot 1", "boot 2", "boot 3"]);
+    expect(lab.core.queued).toBe(5);
+  });
+
+  test("a boot is asked for only when the slots that are coming do not suffice", () => {
+    const lab = new CoreLab({ slotsPerRunner: 3 });
+    expect(lab.calls(3)).toEqual(["boot 1"]);
+    expect(lab.calls(1)).toEqual(["boot 2"]);
+  });
+
+  test("calls that are over before a runner is up boot nothing more", () => {
+    const lab = new CoreLab();
+    lab.calls(3);
+    expect(lab.done(1, 2, 3)).toEqual([]);
+    expect(lab.call()).toEqual([]);
+    expect(lab.booted(1)).toEqual(["call 4 on 1"]);
+  });
+
+  test("growth is decided again when a runner has gone, not only when a call comes", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.calls(2);
+    lab.booted(1);
+    expect(lab.gone(1)).toEqual(["boot 2"]);
+    expect(lab.booted(2)).toEqual(["call 2 on 2"]);
+  });
+
+  test("machines that drain count against max until they are gone", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.call();
+    lab.booted(1);
+    lab.retire(1);
+    expect(lab.done(1)).toEqual(["drain 1 retired"]);
+    expect(lab.call()).toEqual([]);
+    expect(lab.gone(1)).toEqual(["boot 2"]);
+  });
+
+  test("spare slots are kept ready ahead of demand", () => {
+    const lab = new CoreLab({ spare: 2 });
+    expect(lab.start()).toEqual(["boot 1", "boot 2"]);
+    lab.booted(1, 2);
+    expect(lab.call()).toEqual(["call 1 on 2", "boot 3"]);
+  });
+
+  test("spare does not go above max", () => {
+    expect(new CoreLab({ spare: 5, max: 2 }).start()).toEqual(["boot 1", "boot 2"]);
+  });
+
+  test("fixed() holds its number without calls too", () => {
+    expect(new CoreLab({ scale: fixed(2) }).start()).toEqual(["boot 1", "boot 2"]);
+  });
+
+  test("a strategy sees aggregates of what takes calls, and is clamped to min and max", () => {
+    const seen: unknown[] = [];
+    const scale = (snapshot: object): number => {
+      seen.push(snapshot);
+      return 100;
+    };
+    const lab = new CoreLab({ scale, max: 2, spare: 1, slotsPerRunner: 4 });
+    expect(lab.call()).toEqual(["boot 1", "boot 2"]);
+    expect(seen.at(-1)).toEqual({
+      queued: 1,
+      running: 0,
+      ready: 0,
+      booting: 0,
+      slotsPerRunner: 4,
+      spare: 1,
+      min: 0,
+      max: 2,
+    });
+    lab.booted(1);
+    lab.retire(1);
+    lab.call();
+    expect(seen.at(-1)).toMatchObject({ queued: 1, running: 0, ready: 0, booting: 1 });
+  });
+
+  test.each<[string, () => number]>([
+    ["throws", () => expect.fail("broken")],
+    ["gives NaN", () => Number.NaN],
+    ["gives no number", () => "3" as unknown as number],
+  ])("a strategy that %s is told of, and the pool goes on by slots()", (_, scale) => {
+    const failures: unknown[] = [];
+    const lab = new CoreLab({ scale, scaleFailed: (error) => failures.push(error) });
+    expect(lab.calls(2)).toEqual(["boot 1", "boot 2"]);
+    expect(lab.booted(1)).toEqual(["call 1 on 1"]);
+    expect(failures[0]).toBeInstanceOf(Error);
+  });
+
+  test("a strategy that wants infinitely many gets max, one that wants less than nothing gets min", () => {
+    expect(new CoreLab({ scale: () => Infinity, max: 2 }).start()).toEqual(["boot 1", "boot 2"]);
+    expect(new CoreLab({ scale: () => -Infinity, min: 1 }).calls(2)).toEqual(["boot 1"]);
+  });
+});
+
+describe("dispatch", () => {
+  test("the fullest runner with a free slot is served first", () => {
+    const lab = CoreLab.idle(2, { slotsPerRunner: 3 });
+    const [first] = lab.call();
+    const runner = first!.at(-1);
+    expect(lab.calls(2)).toEqual([`call 2 on ${runner}`, `call 3 on ${runner}`]);
+    const other = runner === "1" ? "2" : "1";
+    expect(lab.call()).toEqual([`call 4 on ${other}`]);
+    expect(lab.done(1)).toEqual([]);
+    expect(lab.call()).toEqual([`call 5 on ${runner}`]);
+  });
+
+  test("of two that are equally full the one that ran last is served, so that the other falls idle", () => {
+    const lab = CoreLab.idle(10, { idleMs: 1_000 });
+    const drained: string[] = [];
+    for (let call = 1; call <= 30; call++) {
+      lab.call();
+      drained.push(...lab.wait(50));
+      lab.done(call);
+      drained.push(...lab.wait(50));
+    }
+    expect(drained).toHaveLength(9);
+    expect(lab.core.ready).toBe(1);
+  });
+
+  test("a call that finds a free slot never waits", () => {
+    const lab = CoreLab.idle(1);
+    expect(lab.call()).toEqual(["call 1 on 1"]);
+    expect(lab.core.queued).toBe(0);
+  });
+
+  test("a slot that becomes free goes to the call that has waited longest", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.calls(4);
+    lab.booted(1);
+    expect(lab.done(1)).toEqual(["call 2 on 1"]);
+    expect(lab.done(3)).toEqual([]);
+    expect(lab.done(2)).toEqual(["call 4 on 1"]);
+  });
+
+  test("a higher priority goes first, and equal ones keep their order", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.call();
+    lab.booted(1);
+    lab.call({ priority: 0 });
+    lab.call({ priority: 5 });
+    lab.call({ priority: -1 });
+    lab.call({ priority: 5 });
+    const order = [1, 3, 5, 2, 4].flatMap((call) => lab.done(call));
+    expect(order).toEqual(["call 3 on 1", "call 5 on 1", "call 2 on 1", "call 4 on 1"]);
+  });
+
+  test("the same key goes to the same runner while it has a free slot", () => {
+    const lab = CoreLab.idle(3, { slotsPerRunner: 2 });
+    const [first] = lab.call({ key: "a" });
+    const runner = first!.at(-1);
+    lab.call();
+    lab.done(1, 2);
+    // Without the key it would go to the one that ran last.
+    const others = [lab.call(), lab.call()].map(([command]) => command!.at(-1));
+    expect(others).toEqual([runner, runner]);
+    expect(lab.call({ key: "a" })[0]).not.toBe(`call 5 on ${runner}`);
+    lab.done(3, 4, 5);
+    const moved = lab.call({ key: "a" })[0]!.at(-1);
+    expect(moved).not.toBe(runner);
+    lab.done(6);
+    lab.call();
+    expect(lab.call({ key: "a" })[0]!.at(-1)).toBe(moved);
+  });
+
+  test("a key whose runner is gone is served by another", () => {
+    const lab = CoreLab.idle(2);
+    const runner = Number(lab.call({ key: "a" })[0]!.at(-1));
+    lab.gone(runner);
+    expect(lab.call({ key: "a" })).toEqual([`call 2 on ${3 - runner}`]);
+  });
+
+  test("ten thousand keys are remembered, not all of them for ever", () => {
+    const lab = CoreLab.idle(2);
+    const [runner] = lab.call({ key: "first" }).map((command) => command.at(-1));
+    lab.done(1);
+    const other = runner === "1" ? "2" : "1";
+    for (let call = 2; call <= 10_002; call++) {
+      lab.call({ key: `key ${call}` });
+      lab.done(call);
+    }
+    lab.call();
+    expect(lab.call({ key: "key 10002" })).toEqual([`call 10004 on ${other}`]);
+    lab.done(10_003, 10_004);
+    expect(lab.call({ key: "first" })).toEqual([`call 10005 on ${other}`]);
+  });
+});
+
+describe("the end of a call", () => {
+  test("one that waits leaves no trace", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.calls(2);
+    lab.done(1);
+    expect(lab.core.queued).toBe(1);
+    expect([...lab.core.waiting]).toEqual([2]);
+  });
+
+  test("one that is unknown or ended already changes nothing", () => {
+    const lab = CoreLab.idle(1);
+    lab.call();
+    lab.done(1);
+    expect(lab.done(1, 99)).toEqual([]);
+    expect(lab.core.freeSlots).toBe(1);
+  });
+
+  test("runnerOf tells the runner of a dispatched call, and only of such a one", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.calls(2);
+    lab.booted(1);
+    expect([1, 2, 3].map((call) => lab.core.runnerOf(call))).toEqual([1, undefined, undefined]);
+    lab.done(1, 2);
+    expect(lab.core.runnerOf(1)).toBeUndefined();
+  });
+});
+
+describe("failing boots", () => {
+  test("the next boot waits for a pause that grows with each failure in a row", () => {
+    const lab = new CoreLab({ max: 1, backoffMs: (failures) => 100 * 2 ** (failures - 1) });
+    lab.call();
+    for (const [boot, pause] of [100, 200, 400, 800].entries()) {
+      expect(lab.bootFailed(boot + 1)).toEqual([]);
+      expect(lab.wait(pause - 1)).toEqual([]);
+      expect(lab.wait(1)).toEqual([`boot ${boot + 2}`]);
+    }
+  });
+
+  test("a success ends the row", () => {
+    const lab = new CoreLab({ max: 2 });
+    lab.calls(2);
+    lab.bootFailed(1);
+    lab.wait(100);
+    lab.bootFailed(3);
+    expect(lab.booted(2)).toEqual(["call 1 on 2", "boot 4"]);
+    lab.bootFailed(4);
+    expect(lab.wait(99)).toEqual([]);
+    expect(lab.wait(1)).toEqual(["boot 5"]);
+  });
+
+  test("boots that ran side by side and all failed count as one failure", () => {
+    const lab = new CoreLab();
+    lab.calls(10);
+    lab.bootFailed(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
+    expect(lab.wait(100)).toHaveLength(10);
+  });
+
+  test("D5: five boots fail, and the pool still grows to the five runners that its queue asks for", () => {
+    const lab = new CoreLab({ max: 5 });
+    lab.calls(5);
+    lab.bootFailed(1, 2, 3, 4, 5);
+    expect(lab.wait(100)).toEqual(["boot 6", "boot 7", "boot 8", "boot 9", "boot 10"]);
+    lab.booted(6, 7, 8, 9, 10);
+    expect(lab.core.running).toBe(5);
+  });
+
+  test("a call during the pause boots nothing, and is served after it", () => {
+    const lab = new CoreLab();
+    lab.call();
+    lab.bootFailed(1);
+    expect(lab.calls(2)).toEqual([]);
+    expect(lab.wait(100)).toEqual(["boot 2", "boot 3", "boot 4"]);
+  });
+
+  test("nothing is booted after the pause when nobody waits any more", () => {
+    const lab = new CoreLab();
+    lab.call();
+    lab.bootFailed(1);
+    lab.done(1);
+    expect(lab.wait(10_000)).toEqual([]);
+  });
+
+  test("a runner that comes up and breaks before its first call counts as a failed boot", () => {
+    const lab = new CoreLab({ min: 1, max: 1 });
+    lab.start();
+    for (const [index, pause] of [100, 200, 300].entries()) {
+      lab.booted(index + 1);
+      expect(lab.gone(index + 1)).toEqual([]);
+      expect(lab.wait(pause - 1)).toEqual([]);
+      expect(lab.wait(1)).toEqual([`boot ${index + 2}`]);
+    }
+  });
+
+  test("one that has run calls is replaced at once", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.calls(2);
+    lab.booted(1);
+    expect(lab.gone(1)).toEqual(["boot 2"]);
+  });
+
+  test("a boot that was answered cannot be answered again", () => {
+    const lab = new CoreLab({ min: 1 });
+    lab.start();
+    lab.booted(1);
+    expect([...lab.booted(1), ...lab.bootFailed(1), ...lab.booted(7), ...lab.bootFailed(7), ...lab.gone(7)]).toEqual(
+      [],
+    );
+    expect(lab.core).toMatchObject({ booting: 0, ready: 1, draining: 0 });
+  });
+});
+
+describe("min", () => {
+  test("D3: it is held for ever: a runner that dies is replaced without a call", () => {
+    const lab = CoreLab.idle(2, { min: 2 });
+    for (let runner = 1; runner <= 20; runner++) {
+      expect(lab.gone(runner)).toEqual([`boot ${runner + 2}`]);
+      lab.booted(runner + 2);
+      lab.call();
+      lab.done(runner);
+    }
+    expect(lab.core.ready).toBe(2);
+  });
+
+  test("it is held through idle time and old age", () => {
+    const lab = CoreLab.idle(2, { min: 2, lifetimeMs: 100_000, idleMs: 1_000, max: 4 });
+    expect(lab.wait(99_999)).toEqual([]);
+    expect(lab.wait(1).toSorted()).toEqual(["boot 3", "boot 4", "drain 1 lifetime", "drain 2 lifetime"]);
+  });
+
+  test("it is held with single-use runners, which do not count once they were used", () => {
+    const lab = new CoreLab({ min: 2, singleUse: true });
+    lab.start();
+    lab.booted(1, 2);
+    expect(lab.call()).toEqual(["call 1 on 2", "boot 3"]);
+  });
+});
+
+describe("shrinking", () => {
+  test("a runner above min is drained after its idle time, not earlier", () => {
+    const lab = CoreLab.idle(1, { idleMs: 500 });
+    expect(lab.wait(499)).toEqual([]);
+    expect(lab.wait(1)).toEqual(["drain 1 idle"]);
+    expect(lab.core).toMatchObject({ ready: 0, draining: 1, freeSlots: 0 });
+    lab.gone(1);
+    expect(lab.core.draining).toBe(0);
+  });
+
+  test("the time counts from the end of the last call", () => {
+    const lab = CoreLab.idle(1, { idleMs: 500 });
+    lab.wait(400);
+    lab.call();
+    expect(lab.wait(1_000)).toEqual([]);
+    lab.done(1);
+    expect(lab.wait(499)).toEqual([]);
+    expect(lab.wait(1)).toEqual(["drain 1 idle"]);
+  });
+
+  test("only what is above min goes", () => {
+    const lab = CoreLab.idle(5, { min: 2, idleMs: 500 });
+    expect(lab.wait(500)).toHaveLength(3);
+    expect(lab.wait(100_000)).toEqual([]);
+    expect(lab.core.ready).toBe(2);
+  });
+
+  test("only what is above the spare slots goes", () => {
+    const lab = CoreLab.idle(5, { spare: 3, idleMs: 500, slotsPerRunner: 2 });
+    expect(lab.wait(500)).toHaveLength(3);
+    expect(lab.core.ready).toBe(2);
+  });
+
+  test("a busy runner never goes", () => {
+    const lab = CoreLab.idle(2, { idleMs: 500 });
+    lab.calls(2);
+    expect(lab.wait(5_000)).toEqual([]);
+  });
+
+  test("an endless idle time keeps runners", () => {
+    const lab = CoreLab.idle(2, { idleMs: Infinity, lifetimeMs: Infinity });
+    expect(lab.core.tickAt).toBe(Infinity);
+    expect(lab.wait(1e12)).toEqual([]);
+  });
+
+  test("a tick that comes too early does no harm and is asked for again", () => {
+    const lab = CoreLab.idle(1, { idleMs: 500 });
+    lab.now += 100;
+    expect(lab.step({ type: "tick" })).toEqual([]);
+    expect(lab.wait(400)).toEqual(["drain 1 idle"]);
+  });
+});
+
+describe("lifetime", () => {
+  test("an idle runner of that age is drained", () => {
+    const lab = CoreLab.idle(1, { lifetimeMs: 10_000 });
+    expect(lab.wait(9_999)).toEqual([]);
+    expect(lab.wait(1)).toEqual(["drain 1 lifetime"]);
+  });
+
+  test("a busy one finishes its calls, gets no more, and is replaced", () => {
+    const lab = CoreLab.idle(1, { lifetimeMs: 10_000, slotsPerRunner: 2 });
+    lab.call();
+    expect(lab.wait(10_000)).toEqual([]);
+    expect(lab.core).toMatchObject({ ready: 1, freeSlots: 0, running: 1 });
+    expect(lab.call()).toEqual(["boot 2"]);
+    expect(lab.done(1)).toEqual(["drain 1 lifetime"]);
+    expect(lab.booted(2)).toEqual(["call 2 on 2"]);
+  });
+});
+
+describe("single use", () => {
+  test("D2: a used runner never gets the next caller, who gets another runner", () => {
+    const lab = new CoreLab({ singleUse: true, max: 1 });
+    lab.calls(2);
+    expect(lab.booted(1)).toEqual(["call 1 on 1"]);
+    expect(lab.done(1)).toEqual(["drain 1 used"]);
+    expect(lab.core).toMatchObject({ queued: 1, ready: 0, draining: 1, freeSlots: 0 });
+    expect(lab.gone(1)).toEqual(["boot 2"]);
+    expect(lab.booted(2)).toEqual(["call 2 on 2"]);
+  });
+
+  test("with room below max the next runner boots while the first call runs", () => {
+    const lab = new CoreLab({ singleUse: true, max: 2 });
+    lab.call();
+    lab.booted(1);
+    expect(lab.call()).toEqual(["boot 2"]);
+  });
+
+  test("a closing pool boots for those who wait, not for those who run", () => {
+    const lab = new CoreLab({ singleUse: true, max: 10 });
+    lab.call();
+    lab.booted(1);
+    lab.call();
+    expect(lab.close()).toEqual([]);
+    expect(lab.core).toMatchObject({ booting: 1 });
+    lab.call();
+    expect(lab.core).toMatchObject({ booting: 2 });
+  });
+});
+
+describe("retire", () => {
+  test("an empty runner is drained and replaced where min wants it", () => {
+    const lab = CoreLab.idle(1, { min: 1 });
+    expect(lab.retire(1)).toEqual(["drain 1 retired", "boot 2"]);
+  });
+
+  test("a busy one gets no more calls and is drained after the last", () => {
+    const lab = CoreLab.idle(1, { slotsPerRunner: 3 });
+    lab.calls(2);
+    expect(lab.retire(1)).toEqual([]);
+    expect(lab.call()).toEqual(["boot 2"]);
+    expect(lab.done(1)).toEqual([]);
+    expect(lab.done(2)).toEqual(["drain 1 retired"]);
+  });
+
+  test("one that is still booting gets no call at all, and the next one comes after a pause", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.call();
+    expect(lab.retire(1)).toEqual([]);
+    expect(lab.booted(1)).toEqual(["drain 1 retired"]);
+    expect(lab.gone(1)).toEqual([]);
+    expect(lab.wait(100)).toEqual(["boot 2"]);
+    expect(lab.booted(2)).toEqual(["call 1 on 2"]);
+  });
+
+  test("twice, or for a runner that drains or is unknown, it changes nothing", () => {
+    const lab = CoreLab.idle(1);
+    lab.retire(1);
+    expect([...lab.retire(1), ...lab.retire(9)]).toEqual([]);
+    expect(lab.core).toMatchObject({ ready: 0, draining: 1 });
+  });
+});
+
+describe("the loss of a runner", () => {
+  test("D4: those who wait are served by a new one", () => {
+    const lab = new CoreLab({ max: 1, slotsPerRunner: 2 });
+    lab.calls(4);
+    lab.booted(1);
+    expect(lab.gone(1)).toEqual(["boot 2"]);
+    expect(lab.booted(2)).toEqual(["call 3 on 2", "call 4 on 2"]);
+  });
+
+  test("its calls are no longer running, and may come again", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.call();
+    lab.booted(1);
+    lab.gone(1);
+    expect(lab.core).toMatchObject({ running: 0, queued: 0 });
+    expect(lab.step({ type: "call", call: 1, priority: 0, key: undefined })).toEqual(["boot 2"]);
+    expect(lab.booted(2)).toEqual(["call 1 on 2"]);
+  });
+
+  test("it may come while the runner boots or drains", () => {
+    const lab = CoreLab.idle(1, { idleMs: 1 });
+    lab.wait(1);
+    lab.gone(1);
+    lab.call();
+    lab.gone(2);
+    expect(lab.core).toMatchObject({ booting: 1, ready: 0, draining: 0 });
+  });
+});
+
+describe("resize", () => {
+  test("a larger max lets those who wait have their runners at once", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.calls(3);
+    expect(lab.resize(0, 2)).toEqual(["boot 2"]);
+  });
+
+  test("a larger min is filled at once, also after idle time", () => {
+    const lab = CoreLab.idle(1);
+    expect(lab.resize(3, 10)).toEqual(["boot 2", "boot 3"]);
+  });
+
+  test("a smaller min lets runners go after their idle time", () => {
+    const lab = CoreLab.idle(2, { min: 2, idleMs: 500 });
+    lab.wait(10_000);
+    expect(lab.resize(1, 10)).toEqual(["drain 1 idle"]);
+  });
+
+  test("a smaller max drains idle runners at once", () => {
+    const lab = CoreLab.idle(3);
+    expect(lab.resize(0, 1)).toHaveLength(2);
+    expect(lab.core).toMatchObject({ ready: 1, draining: 2 });
+  });
+
+  test("a smaller max retires the least busy runners, even while calls wait for them", () => {
+    const lab = CoreLab.idle(2, { slotsPerRunner: 2, max: 2 });
+    lab.calls(5);
+    const fuller = lab.core.runnerOf(1)!;
+    lab.done(3);
+    lab.done(4);
+    expect(lab.resize(0, 1)).toEqual([]);
+    const less = 3 - fuller;
+    expect(lab.core.runnerOf(5)).toBe(less);
+    lab.calls(1);
+    expect(lab.done(5)).toEqual([`drain ${less} resized`]);
+    expect(lab.done(1)).toEqual([`call 6 on ${fuller}`]);
+  });
+
+  test("a smaller max takes boots back first", () => {
+    const lab = CoreLab.idle(1, { max: 3 });
+    lab.calls(3);
+    expect(lab.core).toMatchObject({ booting: 2, running: 1 });
+    expect(lab.resize(0, 2)).toEqual(["cancelBoot 3"]);
+    expect(lab.core).toMatchObject({ booting: 1, draining: 1 });
+    lab.bootFailed(3);
+    expect(lab.core.draining).toBe(0);
+    expect(lab.booted(2)).toEqual(["call 2 on 2"]);
+  });
+
+  test("a boot that was taken back counts neither as failure nor as runner", () => {
+    const lab = new CoreLab({ max: 2 });
+    lab.calls(2);
+    lab.resize(0, 1);
+    expect([...lab.booted(2), ...lab.bootFailed(2)]).toEqual([]);
+    expect(lab.resize(0, 2)).toEqual(["boot 3"]);
+  });
+});
+
+describe("close", () => {
+  test("an idle pool drains all and takes back what boots", () => {
+    const lab = CoreLab.idle(2, { min: 3 });
+    expect(lab.core).toMatchObject({ ready: 2, booting: 1 });
+    expect(lab.close().toSorted()).toEqual(["cancelBoot 3", "drain 1 closed", "drain 2 closed"]);
+    lab.bootFailed(3);
+    expect([...lab.gone(1), ...lab.gone(2)]).toEqual([]);
+    expect(lab.core).toMatchObject({ ready: 0, booting: 0, draining: 0 });
+    expect(lab.wait(1e9)).toEqual([]);
+  });
+
+  test("calls that wait and run are finished first", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.calls(3);
+    lab.booted(1);
+    expect(lab.close()).toEqual([]);
+    expect(lab.done(1)).toEqual(["call 2 on 1"]);
+    expect(lab.done(2)).toEqual(["call 3 on 1"]);
+    expect(lab.done(3)).toEqual(["drain 1 closed"]);
+  });
+
+  test("runners are still booted, again too, for calls that wait", () => {
+    const lab = new CoreLab({ max: 2 });
+    lab.calls(2);
+    lab.close();
+    lab.bootFailed(1);
+    expect(lab.wait(100)).toEqual(["boot 3"]);
+    lab.booted(2);
+    expect(lab.gone(2)).toEqual([]);
+    expect(lab.booted(3)).toEqual(["call 2 on 3"]);
+    expect(lab.done(2)).toEqual(["drain 3 closed"]);
+  });
+
+  test("min and spare are no longer held", () => {
+    const lab = CoreLab.idle(1, { min: 2, spare: 2, max: 2 });
+    lab.call();
+    lab.close();
+    expect(lab.gone(1)).toEqual([]);
+  });
+
+  test("a runner of its own age or fault is drained while others still work", () => {
+    const lab = CoreLab.idle(2);
+    lab.call();
+    const busy = lab.core.runnerOf(1)!;
+    expect(lab.close()).toEqual([`drain ${3 - busy} closed`]);
+    lab.retire(busy);
+    expect(lab.done(1)).toEqual([`drain ${busy} retired`]);
+  });
+});
