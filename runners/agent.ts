@@ -4,7 +4,8 @@
  * argv: address of the parent's socket, id of this runner. Descriptor 3: the guard stream; its first 32 bytes are the
  * token, which is never in argv or in the environment.
  */
-import { readSync } from "node:fs";
+import { readSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { inspect } from "node:util";
 import { place } from "../src/context.ts";
 import { dialUnix } from "../src/transport/unix.ts";
@@ -27,6 +28,7 @@ process.argv.length = 2;
 const token = readToken();
 const connection = await dialUnix(address);
 let executor: Executor | undefined;
+let exiting = false;
 
 const session = new Session(connection, {
   message: (message) => receive(message),
@@ -35,9 +37,14 @@ const session = new Session(connection, {
 session.send({ type: "hello", token, protocol: protocolVersion, runner: id, node: process.version, release: "" });
 const output = captureOutput(
   () => (place.calls.getStore() as { id?: number } | undefined)?.id ?? 0,
-  (call, stream, line) => session.send({ type: "log", id: call, stream, line }),
+  (call, stream, line) => {
+    session.send({ type: "log", id: call, stream, line });
+    // There is no later tick any more.
+    if (exiting) session.flush();
+  },
 );
 process.on("exit", () => {
+  exiting = true;
   output.flush();
   session.flush();
 });
@@ -53,7 +60,7 @@ function receive(message: Message): void {
       session.send({ type: "ready" });
       session.flush();
       // Before the first call: one that blocks the loop from its first line on must not outlive a killed parent.
-      startGuard(guardDescriptor, drainOnLoss ? drainGraceMs : 0, parentLost);
+      startGuard({ fd: guardDescriptor, graceMs: drainOnLoss ? drainGraceMs : 0, folder: dirname(address) }, parentLost);
       break;
     case "module":
       executor!.module(message);
@@ -65,7 +72,10 @@ function receive(message: Message): void {
       executor!.cancel(message.id, message.value);
       break;
     case "drain":
-      executor!.drain(() => leave());
+      executor!.drain(() => session.send({ type: "drain" }));
+      break;
+    case "ack":
+      process.exit(0);
       break;
     default:
       break;
@@ -78,14 +88,11 @@ function fault(error: unknown): void {
   session.flush();
 }
 
+/** A parent that was killed leaves its socket behind; its runners are the last who know of it. */
 function parentLost(): void {
+  rmSync(dirname(address), { recursive: true, force: true });
   if (drainOnLoss && executor) executor.drain(() => process.exit(0));
   else process.exit(0);
-}
-
-function leave(): void {
-  session.send({ type: "drain" });
-  session.end();
 }
 
 function readToken(): Buffer {

@@ -4,17 +4,22 @@
  *
  * It owns the inherited descriptor. End of file there means that the parent's process is no more.
  */
+import { rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 
-interface GuardData {
-  readonly guard: { readonly fd: number; readonly graceMs: number };
+export interface GuardOptions {
+  readonly fd: number;
+  /** What the runner may take to drain; 0 ends it at once. */
+  readonly graceMs: number;
+  /** Of the parent's socket, which a killed parent cannot remove. */
+  readonly folder: string;
 }
 
 /** Starts the guard. `lost` is called at most once, on the main thread, when `graceMs` leaves it time to drain. */
-export function startGuard(fd: number, graceMs: number, lost: () => void): { stop(): void } {
+export function startGuard(options: GuardOptions, lost: () => void): { stop(): void } {
   const worker = new Worker(new URL(import.meta.url), {
-    workerData: { guard: { fd, graceMs } } satisfies GuardData,
+    workerData: { guard: options },
     execArgv: [],
     env: {},
     stdin: false,
@@ -25,13 +30,14 @@ export function startGuard(fd: number, graceMs: number, lost: () => void): { sto
   return { stop: () => void worker.terminate() };
 }
 
-function keepWatch({ fd, graceMs }: GuardData["guard"]): void {
+function keepWatch({ fd, graceMs, folder }: GuardOptions): void {
   const socket = new Socket({ fd, readable: true, writable: true });
   // The first sign of life starts the parent's clock.
   socket.write(Buffer.from([1]));
   socket.on("data", (beat) => void socket.write(beat));
   socket.on("error", () => {});
   socket.on("close", () => {
+    rmSync(folder, { recursive: true, force: true });
     if (graceMs === 0) endGroup();
     parentPort?.postMessage("lost");
     setTimeout(endGroup, graceMs);
@@ -48,4 +54,7 @@ function endGroup(): never {
   throw new Error("unreachable");
 }
 
-if (!isMainThread && (workerData as Partial<GuardData> | null)?.guard) keepWatch((workerData as GuardData).guard);
+if (!isMainThread) {
+  const { guard } = (workerData ?? {}) as { readonly guard?: GuardOptions };
+  if (guard) keepWatch(guard);
+}

@@ -1,5 +1,7 @@
 /** Durations and sizes as people write them. Everything below the options works in milliseconds and bytes. */
 
+import { show } from "./options.ts";
+
 /** `"250ms" | "30s" | "5m" | "2h"`, a number of milliseconds, or `Infinity` for "never". */
 export type Duration = number | `${number}ms` | `${number}s` | `${number}m` | `${number}h`;
 
@@ -13,23 +15,29 @@ const sizeUnits: Record<string, number> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1
 export function resolveDuration(value: unknown, option: string): number {
   const ms = parse(value, /^(\d+(?:\.\d+)?)(ms|s|m|h)$/, durationUnits);
   if (ms !== undefined) return ms;
-  throw new TypeError(`Cannot use ${show(value)} as ${option}: a duration is "250ms", "30s", "5m", "2h", a number of milliseconds from 0, or Infinity`);
+  throw new TypeError(
+    `Cannot use ${show(value)} as ${option}: a duration is "250ms", "30s", "5m", "2h", a number of milliseconds from 0, or Infinity`,
+  );
 }
 
 /** Bytes of a size. Throws `TypeError` that names the option when it is not one. */
 export function resolveSize(value: unknown, option: string): number {
   const bytes = parse(value, /^(\d+(?:\.\d+)?)(b|kb|mb|gb)$/i, sizeUnits);
   if (bytes !== undefined) return Math.floor(bytes);
-  throw new TypeError(`Cannot use ${show(value)} as ${option}: a size is "64kb", "64mb", "1gb" or a number of bytes from 0`);
+  throw new TypeError(
+    `Cannot use ${show(value)} as ${option}: a size is "64kb", "64mb", "1gb" or a number of bytes from 0`,
+  );
 }
 
 /** A duration for humans: `950 ms`, `1.2 s`, `3 m 20 s`. */
 export function formatDuration(ms: number): string {
   if (ms === Infinity) return "for ever";
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1).replace(/\.0$/, "")} s`;
-  const minutes = Math.floor(ms / 60_000);
-  const seconds = Math.round((ms % 60_000) / 1_000);
+  // Rounded before it is split, so that there are never 60 seconds next to the minutes.
+  if (Math.round(ms) < 1_000) return `${Math.round(ms)} ms`;
+  if (Math.round(ms / 100) < 600) return `${(ms / 1_000).toFixed(1).replace(/\.0$/, "")} s`;
+  const all = Math.round(ms / 1_000);
+  const minutes = Math.floor(all / 60);
+  const seconds = all % 60;
   return seconds === 0 ? `${minutes} m` : `${minutes} m ${seconds} s`;
 }
 
@@ -38,8 +46,4 @@ function parse(value: unknown, pattern: RegExp, units: Record<string, number>): 
   const match = typeof value === "string" ? pattern.exec(value) : null;
   if (!match) return undefined;
   return Number(match[1]) * (units[match[2]!.toLowerCase()] ?? Number.NaN);
-}
-
-function show(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
 }

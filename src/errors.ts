@@ -18,7 +18,8 @@ export class TinderboxError extends Error {
     const { cause, ...fields } = facts;
     super(message, cause === undefined ? undefined : { cause });
     for (const [key, value] of Object.entries(fields)) {
-      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: true, writable: true, configurable: true });
+      if (value !== undefined)
+        Object.defineProperty(this, key, { value, enumerable: true, writable: true, configurable: true });
     }
   }
 
@@ -26,23 +27,34 @@ export class TinderboxError extends Error {
   static is(value: unknown): boolean {
     if (value instanceof this) return true;
     const names = (value as { [brand]?: readonly string[] } | null | undefined)?.[brand];
-    return Array.isArray(names) && names.includes(this.name);
+    return Array.isArray(names) && names.includes(nameOf(this));
   }
 
   get [brand](): readonly string[] {
     const names: string[] = [];
     let prototype: object | null = Object.getPrototypeOf(this) as object | null;
     while (prototype && prototype !== Error.prototype) {
-      names.push((prototype.constructor as { name: string }).name);
+      names.push(nameOf(prototype.constructor as ErrorClass));
       prototype = Object.getPrototypeOf(prototype) as object | null;
     }
     return names;
   }
 }
 
+interface ErrorClass {
+  readonly name: string;
+  readonly prototype: object;
+}
+
+/** Bundlers rename classes; what `named` has written stays. A class derived by somebody else has its own name only. */
+function nameOf(Class: ErrorClass): string {
+  const own = Object.hasOwn(Class.prototype, "name") ? (Class.prototype as { name: unknown }).name : undefined;
+  return typeof own === "string" ? own : Class.name;
+}
+
 /** Makes `name` an own property of the prototype, as the built-in errors have it. */
-function named(Class: { readonly prototype: object; readonly name: string }): void {
-  Object.defineProperty(Class.prototype, "name", { value: Class.name, writable: true, configurable: true });
+function named(Class: ErrorClass, name: string): void {
+  Object.defineProperty(Class.prototype, "name", { value: name, writable: true, configurable: true });
 }
 
 /** A closure reaches something that cannot travel. Thrown before anything is sent. */
@@ -123,7 +135,16 @@ export class AbortError extends TinderboxError {
 
 /** Every class above, for the tables that look an error up by name. */
 export const errorClasses = {
-  TinderboxError, CaptureError, EntryError, BootError, QueueTimeoutError, QueueFullError,
-  CallTimeoutError, RunnerLostError, ProtocolError, PoolClosedError, AbortError,
+  TinderboxError,
+  CaptureError,
+  EntryError,
+  BootError,
+  QueueTimeoutError,
+  QueueFullError,
+  CallTimeoutError,
+  RunnerLostError,
+  ProtocolError,
+  PoolClosedError,
+  AbortError,
 } as const;
-for (const Class of Object.values(errorClasses)) named(Class);
+for (const [name, Class] of Object.entries(errorClasses)) named(Class, name);

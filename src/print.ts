@@ -8,9 +8,9 @@ export function printRunnerOutput(events: Events): void {
   });
 }
 
-/** Control characters would let a runner rewrite the terminal; colours are harmless and stay. */
+/** Control characters would let a runner rewrite the terminal or forge a line; colours are harmless and stay. */
 export function printable(text: string): string {
-  return text.replace(/\u001b\[[\d;]*m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (found) =>
+  return text.replace(/\u001b\[[\d;]*m|[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g, (found) =>
     found.length > 1 ? found : `\\x${found.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 }

@@ -14,7 +14,7 @@ const { smallest, folder } = await flame(
     // Whatever program the machine has. To wait for it is no sin here: a runner has nothing else to do.
     execFileSync("sort", ["-n", "rows.txt", "-o", "sorted.txt"], { cwd });
     call.progress("sorted");
-    const sorted = (await readFile(`${cwd}/sorted.txt`, "utf8")).split("\n");
+    const sorted = (await readFile(`${cwd}/sorted.txt`, "utf8")).trimEnd().split("\n");
     call.log(`${sorted.length} rows on ${call.runner.id}`);
     return { smallest: sorted.slice(0, 5), folder: cwd };
   },

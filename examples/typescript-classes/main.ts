@@ -58,5 +58,5 @@ try {
   if (!(error instanceof OutOfStock)) throw error;
   console.log(`${error.name}: ${error.message} (wanted ${error.item}; cause: ${String(error.cause)})`);
   const lines = error.stack?.split("\n").map((line) => line.replace(/\(?file:\/\/.*\/examples/, "(examples")) ?? [];
-  console.log(lines.slice(0, 3).join("\n"));
+  console.log(lines.slice(0, 2).join("\n"));
 }

@@ -77,7 +77,5 @@ function tidyStack(error: Error): void {
 }
 
 function refuse(path: readonly PathStep[], what: string, fix: string): CaptureError | TinderboxError {
-  return new CaptureError(`Cannot send ${path.length === 0 ? "the result" : `\`${formatPath(path)}\` of the result`} to the caller: it is ${what}; ${fix}`, {
-    path: path.map(String),
-  });
+  return new CaptureError(`Cannot send ${path.length <= 1 ? "the result" : `\`${formatPath(path)}\``} to the caller: it is ${what}; ${fix}`, { path: path.map(String) });
 }

@@ -6,25 +6,60 @@ export interface EventMap {
   "runner.ready": { readonly pool: string; readonly runner: string; readonly ms: number };
   "runner.draining": { readonly pool: string; readonly runner: string; readonly reason: string };
   "runner.gone": {
-    readonly pool: string; readonly runner: string; readonly reason: string; readonly exitCode?: number; readonly signal?: string;
+    readonly pool: string;
+    readonly runner: string;
+    readonly reason: string;
+    readonly exitCode?: number;
+    readonly signal?: string;
     /** Calls that it had finished, and how long it lived. */
-    readonly calls: number; readonly ms: number;
+    readonly calls: number;
+    readonly ms: number;
   };
-  "runner.fault": { readonly pool: string; readonly runner: string; readonly calls: readonly number[]; readonly text: string };
-  "runner.log": { readonly pool: string; readonly runner: string; readonly call: number; readonly name: string; readonly stream: "stdout" | "stderr"; readonly line: string };
+  "runner.fault": {
+    readonly pool: string;
+    readonly runner: string;
+    readonly calls: readonly number[];
+    readonly text: string;
+  };
+  "runner.log": {
+    readonly pool: string;
+    readonly runner: string;
+    readonly call: number;
+    readonly name: string;
+    readonly stream: "stdout" | "stderr";
+    readonly line: string;
+  };
   "call.queued": { readonly pool: string; readonly call: number; readonly name: string };
-  "call.started": { readonly pool: string; readonly call: number; readonly name: string; readonly runner: string; readonly attempt: number };
-  "call.finished": { readonly pool: string; readonly call: number; readonly name: string; readonly runner: string; readonly ms: number };
-  "call.failed": { readonly pool: string; readonly call: number; readonly name: string; readonly runner: string | undefined; readonly error: unknown };
+  "call.started": {
+    readonly pool: string;
+    readonly call: number;
+    readonly name: string;
+    readonly runner: string;
+    readonly attempt: number;
+  };
+  "call.finished": {
+    readonly pool: string;
+    readonly call: number;
+    readonly name: string;
+    readonly runner: string;
+    readonly ms: number;
+  };
+  "call.failed": {
+    readonly pool: string;
+    readonly call: number;
+    readonly name: string;
+    readonly runner: string | undefined;
+    readonly error: unknown;
+  };
   "hook.failed": { readonly event: string; readonly error: unknown };
 }
 
 export type EventName = keyof EventMap;
 export type Listener<N extends EventName> = (event: EventMap[N]) => void;
 
-/** Typed listeners. A listener that throws becomes a `hook.failed` event and hurts nobody else. */
+/** Typed listeners. One that throws, or whose promise rejects, becomes a `hook.failed` event and hurts nobody else. */
 export class Events {
-  readonly #listeners = new Map<EventName, Set<Listener<never>>>();
+  readonly #listeners = new Map<EventName, Set<{ readonly call: Listener<never> }>>();
 
   /** True when somebody listens: whoever emits often asks first. */
   has(name: EventName): boolean {
@@ -39,26 +74,41 @@ export class Events {
    * off[Symbol.dispose]();
    */
   on<N extends EventName>(name: N, listener: Listener<N>, options: { readonly signal?: AbortSignal } = {}): Disposable {
+    const { signal } = options;
     let listeners = this.#listeners.get(name);
     if (!listeners) this.#listeners.set(name, (listeners = new Set()));
     const found = listeners;
-    found.add(listener as Listener<never>);
-    const off = (): void => void found.delete(listener as Listener<never>);
-    if (options.signal?.aborted) off();
-    options.signal?.addEventListener("abort", off, { once: true });
+    // Registered twice it is called twice, and each handle ends its own.
+    const entry = { call: listener as Listener<never> };
+    const off = (): void => {
+      found.delete(entry);
+      signal?.removeEventListener("abort", off);
+    };
+    if (!signal?.aborted) {
+      found.add(entry);
+      signal?.addEventListener("abort", off, { once: true });
+    }
     return { [Symbol.dispose]: off };
   }
 
   emit<N extends EventName>(name: N, event: EventMap[N]): void {
     const listeners = this.#listeners.get(name);
     if (!listeners) return;
-    for (const listener of [...listeners]) {
+    for (const entry of [...listeners]) {
+      // An earlier one may have ended it.
+      if (!listeners.has(entry)) continue;
       try {
-        (listener as Listener<N>)(event);
+        const result: unknown = (entry.call as (event: EventMap[N]) => unknown)(event);
+        if (result instanceof Promise) result.catch((error: unknown) => this.#failed(name, error));
       } catch (error) {
-        if (name !== "hook.failed") this.emit("hook.failed", { event: name, error });
+        this.#failed(name, error);
       }
     }
+  }
+
+  /** What fails in a listener for failures stays there: it would come back without end. */
+  #failed(name: EventName, error: unknown): void {
+    if (name !== "hook.failed") this.emit("hook.failed", { event: name, error });
   }
 }
 

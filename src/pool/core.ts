@@ -102,8 +102,9 @@ export class PoolCore {
 
   step(event: Event, now: number, commands: Command[]): void {
     this.#apply(event, now);
-    this.#retire(commands);
+    if (this.#resized) this.#fit(commands);
     this.#dispatch(now, commands);
+    this.#retire(commands);
     this.#shrink(now, commands);
     this.#grow(now, commands);
   }
@@ -224,7 +225,6 @@ export class PoolCore {
 
   /** Runners that must go whatever the load: too old, used up, unwell, or everything when the pool closes. */
   #retire(commands: Command[]): void {
-    if (this.#resized) this.#fit(commands);
     for (let runner = this.#spent.pop(); runner; runner = this.#spent.pop()) {
       if (runner.phase === "ready" && runner.retired) this.#drain(runner, runner.retired, commands);
     }
@@ -276,8 +276,8 @@ export class PoolCore {
     const { min, max, spare, slotsPerRunner } = this.options;
     const queued = this.#waiting.size;
     const running = this.#runningOn.size - this.#held;
-    if (this.#closed) return Math.min(max, Math.ceil((queued + running) / slotsPerRunner));
     const ready = this.#ready - this.#retiring;
+    if (this.#closed) return Math.min(max, ready + Math.ceil(queued / slotsPerRunner));
     const target = this.#scale({ queued, running, ready, booting: this.#booting, slotsPerRunner, spare, min, max });
     return Math.min(max, Math.max(min, Math.ceil(target)));
   }

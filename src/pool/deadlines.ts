@@ -4,6 +4,8 @@ import type { Clock, Timer } from "../ports/clock.ts";
 interface Entry {
   readonly at: number;
   expire: (() => void) | undefined;
+  /** Where it is kept until it is due. */
+  line: Line | undefined;
 }
 
 /** One wait. */
@@ -28,13 +30,20 @@ export class Deadlines {
     this.#clock = clock;
   }
 
+  /** Waits that are kept, cancelled ones that still take memory included. */
+  get size(): number {
+    let size = 0;
+    for (const line of this.#lines.values()) size += line.entries.length;
+    return size;
+  }
+
   /** Calls `expire` once, `delayMs` from now, unless cancelled. `Infinity` never expires. */
   add(delayMs: number, expire: () => void): Deadline {
     if (delayMs === Infinity) return never;
     const at = this.#clock.now() + delayMs;
-    const entry: Entry = { at, expire };
     let line = this.#lines.get(delayMs);
     if (!line) this.#lines.set(delayMs, (line = { entries: [], cancelled: 0 }));
+    const entry: Entry = { at, expire, line };
     line.entries.push(entry);
     if (at < this.#firesAt) this.#arm(at);
     return { cancel: () => this.#cancel(delayMs, entry) };
@@ -47,13 +56,17 @@ export class Deadlines {
   }
 
   #cancel(delayMs: number, entry: Entry): void {
-    const line = this.#lines.get(delayMs);
-    if (!line || !entry.expire) return;
+    const { line } = entry;
+    if (!entry.expire) return;
     entry.expire = undefined;
-    // Most waits end long before their time; without this they would pile up until then.
-    if (++line.cancelled < 256 || line.cancelled * 2 < line.entries.length) return;
-    line.entries = line.entries.filter((other) => other.expire);
-    line.cancelled = 0;
+    if (!line || this.#lines.get(delayMs) !== line) return;
+    line.cancelled++;
+    // Most waits end long before their time; without this they would pile up until then, and so would lengths.
+    if (line.cancelled === line.entries.length) this.#lines.delete(delayMs);
+    else if (line.cancelled >= 256 && line.cancelled * 2 >= line.entries.length) {
+      line.entries = line.entries.filter((other) => other.expire);
+      line.cancelled = 0;
+    }
   }
 
   #arm(at: number): void {
@@ -66,19 +79,34 @@ export class Deadlines {
     const now = this.#clock.now();
     this.#firesAt = Infinity;
     let next = Infinity;
-    const due: (() => void)[] = [];
+    const due: Entry[] = [];
     for (const [delayMs, line] of this.#lines) {
-      const alive = line.entries.filter((entry) => {
-        if (!entry.expire || entry.at > now) return entry.expire !== undefined;
-        due.push(entry.expire);
-        entry.expire = undefined;
-        return false;
-      });
-      this.#lines.set(delayMs, { entries: alive, cancelled: 0 });
-      if (alive[0]) next = Math.min(next, alive[0].at);
+      const { entries } = line;
+      let over = 0;
+      for (let entry = entries[0]; entry && (!entry.expire || entry.at <= now); entry = entries[++over]) {
+        if (entry.expire) due.push(entry);
+        else line.cancelled--;
+        entry.line = undefined;
+      }
+      if (over > 0) entries.splice(0, over);
+      if (entries[0]) next = Math.min(next, entries[0].at);
       else this.#lines.delete(delayMs);
     }
     if (next !== Infinity) this.#arm(next);
-    for (const expire of due) expire();
+    expireAll(due.sort((left, right) => left.at - right.at));
+  }
+}
+
+/** One that throws must not cost the others their time; what it throws goes where a timer's exception goes. */
+function expireAll(due: readonly Entry[]): void {
+  for (const [index, entry] of due.entries()) {
+    const { expire } = entry;
+    entry.expire = undefined;
+    try {
+      expire?.();
+    } catch (error) {
+      expireAll(due.slice(index + 1));
+      throw error;
+    }
   }
 }

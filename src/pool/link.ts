@@ -47,6 +47,8 @@ export interface LinkDeps {
 
 const beatMs = 1_000;
 const missedBeats = 3;
+/** What a runner may take to exit after its connection is closed. */
+const exitMs = 500;
 
 export class RunnerLink {
   readonly options: LinkOptions;
@@ -63,6 +65,7 @@ export class RunnerLink {
   #bootTimer: Timer | undefined;
   #heart: Timer | undefined;
   #missed = 0;
+  #exit: MachineExit | undefined;
   /** Why it ends, when we know better than its exit status. The first reason counts. */
   #reason: string | undefined;
   #killed = false;
@@ -192,21 +195,27 @@ export class RunnerLink {
     this.#deps.events.emit("boot.phase", { pool: this.options.pool, runner: this.id, phase, ms: this.ageMs });
   }
 
-  /** Without its connection a runner is of no use; one that drains closes it itself, just before it exits. */
+  /** Without its connection a runner is of no use; one that exits closes it by that. */
   #closed(error?: Error): void {
     if (error instanceof ProtocolError) this.#reason ??= error.message;
-    if (this.#reason !== "drained" || error) this.kill();
+    this.#session = undefined;
+    if (this.#exit) this.#gone(this.#exit);
+    else this.#deps.clock.timer(exitMs, () => this.kill());
   }
 
   #exited(exit: MachineExit): void {
     this.#heart?.cancel();
     this.#forget?.();
-    this.#session?.destroy();
+    this.#exit = exit;
     if (this.#state === "booting") {
+      this.#session?.destroy();
       this.#fail(`it ended with ${describeExit(exit)}`, undefined, exit.stderr);
-      return;
-    }
-    if (this.#state === "gone") return;
+    } else if (!this.#session) this.#gone(exit);
+    // Otherwise its last words are still in the socket, whose end follows them.
+  }
+
+  #gone(exit: MachineExit): void {
+    if (this.#state !== "ready") return;
     this.#state = "gone";
     const reason = this.#reason ?? describeExit(exit);
     const { stderr: _, ...facts } = exit;

@@ -300,6 +300,8 @@ export class RunningPool {
         this.#step({ type: "retire", runner: link.options.number });
         break;
       case "drain":
+        link.send({ type: "ack" });
+        break;
       case "accepted":
         break;
       default:

@@ -1,5 +1,7 @@
 /** Scaling strategies: how many runners a pool should have, as a pure function of what can be counted. */
 
+import { resolveCount } from "../options.ts";
+
 /** Aggregates of a pool at one moment. Ages of running calls are lower bounds of their service time. */
 export interface Snapshot {
   readonly queued: number;
@@ -22,5 +24,6 @@ export function slots(): Scale {
 
 /** Always `count` runners, whatever there is to do. */
 export function fixed(count: number): Scale {
+  resolveCount(count, "the count of fixed()", 0);
   return () => count;
 }

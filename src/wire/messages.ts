@@ -31,8 +31,10 @@ export type Message =
   | { readonly type: "log"; readonly id: number; readonly stream: "stdout" | "stderr"; readonly line: string }
   /** runner -> parent: an exception that no call caught; the runner must be replaced. JSON */
   | { readonly type: "fault"; readonly calls: readonly number[]; readonly text: string }
-  /** parent -> runner: finish what runs, then exit. runner -> parent: so I do. */
-  | { readonly type: "drain" };
+  /** parent -> runner: finish what runs. runner -> parent: nothing runs any more, and all is sent. */
+  | { readonly type: "drain" }
+  /** parent -> runner: all is received; exit. */
+  | { readonly type: "ack" };
 
 /** What a runner needs to make unit `id`. */
 export interface ModuleText {
@@ -56,7 +58,7 @@ export type MessageType = Message["type"];
 
 /** Position is the number on the wire. 0 is a chunk of a transfer, which is no message. */
 export const types: readonly (MessageType | "chunk")[] = [
-  "chunk", "hello", "welcome", "ready", "module", "call", "accepted", "result", "error", "cancel", "progress", "log", "fault", "drain",
+  "chunk", "hello", "welcome", "ready", "module", "call", "accepted", "result", "error", "cancel", "progress", "log", "fault", "drain", "ack",
 ];
 const numbers = new Map(types.map((type, number) => [type, number]));
 
@@ -84,6 +86,7 @@ export function encodeMessage(message: Message): Encoded {
       return { type, id: 0, body: json({ pool: message.pool, entry: message.entry, concurrency: message.concurrency }), buffers: none };
     case "ready":
     case "drain":
+    case "ack":
       return { type, id: 0, body: nothing, buffers: none };
     case "module":
       return { type, id: message.id, body: json(message.module), buffers: none };
@@ -127,6 +130,7 @@ export function decodeMessage(number: number, id: number, body: Buffer, buffers:
     }
     case "ready":
     case "drain":
+    case "ack":
       return { type };
     case "module": {
       const wanted = { url: "string", hash: "string", format: "string", source: "string", path: "string", single: "boolean", early: "array", late: "array", links: "array", binding: "boolean" } as const;

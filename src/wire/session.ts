@@ -29,7 +29,7 @@ const allowed: Record<Role, Record<"hello" | "opening" | "open", ReadonlySet<Mes
   runner: {
     hello: new Set(),
     opening: new Set(["welcome"]),
-    open: new Set(["module", "call", "cancel", "drain"]),
+    open: new Set(["module", "call", "cancel", "drain", "ack"]),
   },
 };
 const opens: Record<Role, MessageType> = { parent: "ready", runner: "welcome" };

@@ -93,7 +93,6 @@ function perform(model: CoreModel, found: Action | Rare, next: () => number): vo
       model.step({ type: "done", call: 99_999 });
       break;
     case "resize":
-      model.resizes++;
       model.step({ type: "resize", min: found.min, max: Math.max(1, found.min + found.more) });
       break;
     case "close":

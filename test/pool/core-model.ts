@@ -131,7 +131,12 @@ export class CoreModel {
         break;
       }
       case "resize": {
-        // Which ones go is the core's choice; the model sees it by what is drained and what gets calls.
+        // Boots are taken back first, then the least busy go, of equals the youngest.
+        const taking = [...this.machines.values()].reverse().filter((machine) => this.#takes(machine));
+        const going = Math.max(0, taking.length - event.max);
+        for (const machine of taking.sort((left, right) => left.calls.size - right.calls.size).slice(0, going)) {
+          machine.retired = "resized";
+        }
         break;
       }
       case "close":
@@ -183,7 +188,6 @@ export class CoreModel {
         if (command.reason === "idle") {
           assert(this.#takes(machine) && this.now >= machine.idleSince + this.options.idleMs, "drained too early");
         } else if (command.reason === "closed") assert(this.closed && this.waiting.length === 0);
-        else if (command.reason === "resized") machine.retired ||= "resized";
         else assert.equal(command.reason, machine.retired);
         machine.phase = "draining";
         if (command.reason === "idle") {
@@ -231,9 +235,11 @@ export class CoreModel {
     if (!this.#started) return 0;
     const held = [...this.machines.values()].filter((machine) => machine.retired !== "" && machine.phase === "ready");
     const running = this.running.size - held.reduce((sum, machine) => sum + machine.calls.size, 0);
-    const load = this.waiting.length + running;
-    if (this.closed) return Math.min(max, Math.ceil(load / slotsPerRunner));
-    return Math.min(max, Math.max(min, Math.ceil((load + spare) / slotsPerRunner)));
+    if (this.closed) {
+      const taking = [...this.machines.values()].filter((machine) => this.#takes(machine)).length;
+      return Math.min(max, taking + Math.ceil(this.waiting.length / slotsPerRunner));
+    }
+    return Math.min(max, Math.max(min, Math.ceil((this.waiting.length + running + spare) / slotsPerRunner)));
   }
 
   #check(): void {
@@ -257,7 +263,7 @@ export class CoreModel {
 
     const taking = ready.filter((machine) => this.#takes(machine));
     const free = taking.reduce((sum, machine) => sum + this.options.slotsPerRunner - machine.calls.size, 0);
-    if (!this.#resized) assert.equal(core.freeSlots, free, "free slots");
+    assert.equal(core.freeSlots, free, "free slots");
     assert(core.queued === 0 || core.freeSlots === 0, "a call waits although a slot is free");
     if (this.closed && core.queued === 0) {
       assert.equal(counted.booting, 0, "a closed pool still boots");
@@ -266,7 +272,6 @@ export class CoreModel {
         "a closed pool keeps an idle runner",
       );
     }
-    if (this.#resized) return;
     const coming = taking.length + counted.booting;
     const room = this.options.max - this.machines.size;
     const stalled = this.#started && this.now >= this.#retryAt && room > 0 && coming < this.#wanted();
@@ -275,11 +280,4 @@ export class CoreModel {
     if (this.now < this.#retryAt && coming < this.#wanted())
       assert(core.tickAt <= this.#retryAt, "it forgets to retry");
   }
-
-  /** Busy runners that a smaller `max` retired cannot be told from the others until they are empty. */
-  get #resized(): boolean {
-    return this.resizes > 0;
-  }
-
-  resizes = 0;
 }
