@@ -39,8 +39,8 @@ const output = captureOutput(
   () => (place.calls.getStore() as { id?: number } | undefined)?.id ?? 0,
   (call, stream, line) => {
     session.send({ type: "log", id: call, stream, line });
-    // There is no later tick any more.
-    if (exiting) session.flush();
+    // Last words must not wait for a tick that may never come.
+    if (exiting || stream === "stderr") session.flush();
   },
 );
 process.on("exit", () => {

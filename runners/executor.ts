@@ -14,7 +14,7 @@ import { decode } from "../src/value/decode.ts";
 import { encode } from "../src/value/encode.ts";
 import type { Payload } from "../src/value/port.ts";
 import type { Message } from "../src/wire/messages.ts";
-import { loadModule } from "./modules.ts";
+import { findLoaded, loadModule } from "./modules.ts";
 
 type Send = (message: Message) => void;
 type CallMessage = Extract<Message, { type: "call" }>;
@@ -23,17 +23,23 @@ type ModuleMessage = Extract<Message, { type: "module" }>;
 /** One call on this executor, and the context its closure sees. What costs something is made when it is asked for. */
 class Call implements Context {
   readonly id: number;
-  readonly runner: Context["runner"];
+  readonly #place: { readonly id: string; readonly pool: string };
+  readonly #attempt: number;
   readonly #send: Send;
   readonly #hooks: ResultHooks;
   #abort: AbortController | undefined;
   #folder: Promise<string> | undefined;
 
-  constructor(id: number, runner: Context["runner"], send: Send, hooks: ResultHooks) {
+  constructor(id: number, attempt: number, place: { readonly id: string; readonly pool: string }, send: Send, hooks: ResultHooks) {
     this.id = id;
-    this.runner = runner;
+    this.#attempt = attempt;
+    this.#place = place;
     this.#send = send;
     this.#hooks = hooks;
+  }
+
+  get runner(): Context["runner"] {
+    return { ...this.#place, attempt: this.#attempt };
   }
 
   get signal(): AbortSignal {
@@ -44,17 +50,20 @@ class Call implements Context {
     (this.#abort ??= new AbortController()).abort(reason);
   }
 
-  progress(value: unknown): void {
-    this.#send({ type: "progress", id: this.id, value: encode(value, this.#hooks, { root: "progress" }) });
+  // The methods may be taken off the context: `({ progress }) => ...`.
+  get progress() {
+    return (value: unknown): void => this.#send({ type: "progress", id: this.id, value: encode(value, this.#hooks, { root: "progress" }) });
   }
 
-  log(...values: unknown[]): void {
-    const text = values.map((value) => (typeof value === "string" ? value : inspect(value))).join(" ");
-    for (const line of text.split("\n")) this.#send({ type: "log", id: this.id, stream: "stdout", line });
+  get log() {
+    return (...values: unknown[]): void => {
+      const text = values.map((value) => (typeof value === "string" ? value : inspect(value))).join(" ");
+      for (const line of text.split("\n")) this.#send({ type: "log", id: this.id, stream: "stdout", line });
+    };
   }
 
-  dir(): Promise<string> {
-    return (this.#folder ??= mkdtemp(join(tmpdir(), "tinderbox-call-")));
+  get dir() {
+    return (): Promise<string> => (this.#folder ??= mkdtemp(join(tmpdir(), "tinderbox-call-")));
   }
 
   /** Resolves when nothing of the call is left; undefined when there was nothing. */
@@ -64,7 +73,7 @@ class Call implements Context {
 }
 
 export class Executor {
-  readonly #linker = new Linker();
+  readonly #linker = new Linker(findLoaded);
   readonly #hooks = new ResultHooks(this.#linker);
   readonly #send: Send;
   readonly #runner: { readonly id: string; readonly pool: string };
@@ -114,7 +123,7 @@ export class Executor {
 
   #start({ id, attempt, value }: CallMessage): void {
     if (this.#calls.has(id)) throw new ProtocolError(`Cannot start call ${id}: it runs already`);
-    const call = new Call(id, { ...this.#runner, attempt }, this.#send, this.#hooks);
+    const call = new Call(id, attempt, this.#runner, this.#send, this.#hooks);
     this.#calls.set(id, call);
     let result: unknown;
     try {

@@ -2,10 +2,11 @@
  * How a runner loads code: the modules it is sent stand at their file's own URL plus `?flame=<hash>`, and the parent's
  * entry file stays shut, because its top level is the application.
  */
-import { Module, registerHooks } from "node:module";
+import { Module, createRequire, registerHooks } from "node:module";
 import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
-import type { LoadedModule } from "../src/closure/link.ts";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { types } from "node:util";
+import type { FindLoaded, LoadedModule } from "../src/closure/link.ts";
 import { EntryError, ProtocolError } from "../src/errors.ts";
 import type { ModuleText } from "../src/wire/messages.ts";
 import { hashOf } from "../src/hash.ts";
@@ -13,6 +14,7 @@ import { hashOf } from "../src/hash.ts";
 const sent = new Map<string, string>();
 /** Who imported a module first: enough to tell how the entry file was reached. */
 const importers = new Map<string, string>();
+const loadedFiles = new Set<string>();
 
 /** Call once, before the first module. `entry` is the URL of the parent's entry file. */
 export function installHooks(entry: string | null): void {
@@ -26,6 +28,7 @@ export function installHooks(entry: string | null): void {
       return resolved;
     },
     load(url, context, next) {
+      loadedFiles.add(url);
       const source = sent.get(url);
       return source === undefined ? next(url, context) : { format: "module", source, shortCircuit: true };
     },
@@ -43,6 +46,19 @@ export async function loadModule(module: ModuleText): Promise<LoadedModule> {
   if (found !== module.hash) throw skew(module, found);
   return module.format === "module" ? ((await import(publish(module))) as LoadedModule) : compile(module);
 }
+
+/** What a file imports by a relative path or a package's name, if that module is loaded already. */
+export const findLoaded: FindLoaded = (url, { specifier, imported }) => {
+  try {
+    const require = createRequire(url);
+    const found = specifier.startsWith(".") ? new URL(specifier, url).href : pathToFileURL(require.resolve(specifier)).href;
+    if (!loadedFiles.has(found)) return undefined;
+    const module = require(fileURLToPath(found)) as Record<string, unknown>;
+    return imported === "default" && !types.isModuleNamespaceObject(module) ? module : module[imported];
+  } catch {
+    return undefined;
+  }
+};
 
 function skew(module: ModuleText, found: string): ProtocolError {
   return new ProtocolError(`Cannot load code of ${module.url}: its hash is ${found}, the parent says ${module.hash}; both must run the same release`);

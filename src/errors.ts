@@ -61,7 +61,7 @@ function named(Class: ErrorClass, name: string): void {
 export class CaptureError extends TinderboxError {
   override readonly code: string = "ERR_TINDERBOX_CAPTURE";
   /** From the closure to the culprit, e.g. `["task", "db", "options.ssl"]`. */
-  declare readonly path?: readonly string[];
+  declare readonly path?: readonly (string | number)[];
   /** `file:line:column` of the identifier. */
   declare readonly at?: string;
 }

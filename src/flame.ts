@@ -56,6 +56,8 @@ export function flame<T>(fn: (context: Context) => T, options: FlameOptions = {}
     try {
       submit(fn, options, trace, resolve as (value: unknown) => void, reject);
     } catch (error) {
+      // What is wrong with the call is wrong where it is made.
+      if (error instanceof Error) Error.captureStackTrace(error, flame);
       reject(error);
     }
   });

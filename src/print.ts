@@ -10,7 +10,8 @@ export function printRunnerOutput(events: Events): void {
 
 /** Control characters would let a runner rewrite the terminal or forge a line; colours are harmless and stay. */
 export function printable(text: string): string {
-  return text.replace(/\u001b\[[\d;]*m|[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g, (found) =>
-    found.length > 1 ? found : `\\x${found.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return text.replace(/\p{Cc}(\[[\d;]*m)?/gu, (found: string, colour = "") => {
+    if (found === "\t" || (found[0] === "\u001b" && colour)) return found;
+    return `\\x${found.charCodeAt(0).toString(16).padStart(2, "0")}${colour}`;
+  });
 }

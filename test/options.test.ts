@@ -14,6 +14,7 @@ describe("refuseUnknown", () => {
     ["mx", "max"],
     ["Max", "max"],
     ["queuetimeout", "queueTimeout"],
+    ["QUEUETIMOT", "queueTimeout"],
     ["single_use", "singleUse"],
     ["idel", "idle"],
   ])("for %s it asks whether %s was meant", (key, meant) => {

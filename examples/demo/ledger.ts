@@ -42,7 +42,7 @@ export function seen(runner: string, pid: number): void {
 export function report(): string[] {
   const rows = [...runners].map(([runner, { pid, boot, calls, busy, lifetime, end }]) => [
     runner,
-    String(pid),
+    pid ? String(pid) : "",
     time(boot),
     String(calls),
     time(busy),

@@ -19,7 +19,6 @@ export interface LocalWiring {
   readonly listen: (accept: (connection: Connection) => void) => Promise<Listener>;
 }
 
-const keptLines = 20;
 const idleMs = 60_000;
 
 export function localBackend(wiring: LocalWiring): Backend {
@@ -42,14 +41,9 @@ async function boot(request: BootRequest, agent: string): Promise<Machine> {
   guard.on("error", () => {});
   guard.on("data", () => request.beat());
   guard.write(request.token);
-  const stderr: string[] = [];
   follow(child.stdout!, (line) => request.output("stdout", line));
-  follow(child.stderr!, (line) => {
-    stderr.push(line);
-    if (stderr.length > keptLines) stderr.shift();
-    request.output("stderr", line);
-  });
-  const exited = watch(child, stderr);
+  follow(child.stderr!, (line) => request.output("stderr", line));
+  const exited = watch(child);
   if (child.pid === undefined) {
     const [error] = (await once(child, "error")) as [Error];
     throw error;
@@ -69,13 +63,13 @@ async function boot(request: BootRequest, agent: string): Promise<Machine> {
 const beat = Buffer.from([1]);
 
 /** Pipes may stay open in processes that the runner has started: they do not delay the news of its end. */
-function watch(child: ChildProcess, stderr: readonly string[]): Promise<MachineExit> {
+function watch(child: ChildProcess): Promise<MachineExit> {
   return new Promise((resolve) => {
     child.once("exit", (code, signal) => {
       if (child.pid !== undefined) killGroup(child.pid);
       const done = (): void => {
         child.stdio.forEach((stream) => stream?.destroy());
-        resolve({ stderr, ...(code === null ? {} : { exitCode: code }), ...(signal === null ? {} : { signal }) });
+        resolve({ ...(code === null ? {} : { exitCode: code }), ...(signal === null ? {} : { signal }) });
       };
       child.once("close", done);
       setImmediate(() => setImmediate(done));

@@ -2,15 +2,15 @@
  * Turns a function and its arguments into a payload, on the side that has the function: finds each function's unit,
  * reads its variables, and refuses what cannot travel, before anything is sent.
  */
-import { CaptureError } from "../errors.ts";
+import { isBuiltin } from "node:module";
 import { encode } from "../value/encode.ts";
 import type { Description, EncodeHooks, PathStep, Payload } from "../value/port.ts";
 import { baseOf, classOf, hasSerialize, nameOfClass, serialize } from "./classes.ts";
 import { type GroupHost, type Groups, findGroups, needGroups } from "./groups.ts";
-import { type Located, locate } from "./locate.ts";
+import { type Located, captureMode, locate } from "./locate.ts";
 import { explain, refuse } from "./refuse.ts";
 import { registry } from "./stamp.ts";
-import { type SourceFile, type Unit, bindingOf } from "./units.ts";
+import { type SourceFile, type Unit, bindingOf, importInfoOf, stampedFile } from "./units.ts";
 
 /** An encoded call: what is sent, and the units that the runner must have before it. */
 export interface Captured {
@@ -26,23 +26,69 @@ export interface Captured {
  * @throws CaptureError naming the path to the first thing that cannot travel.
  */
 export function capture(fn: (...args: never[]) => unknown, args: readonly unknown[]): Captured {
-  const hooks = new CaptureHooks();
-  const root = locate(fn);
-  if (!root) throw refuse(fn, []);
-  hooks.file = root.unit.file;
+  const hooks = new CaptureHooks(fn);
+  const root = locate(fn)?.unit ?? importedUnit(fn);
+  if (!root) throw explain(refuse(fn, ["value", 0]));
+  hooks.file = root.file;
   const value = [fn, ...args];
   try {
     try {
-      return { payload: encode(value, hooks), units: hooks.units, root: root.unit };
+      return { payload: encode(value, hooks), units: hooks.units, root };
     } catch (error) {
       if (error !== needGroups) throw error;
       hooks.groups = findGroups(value);
-      return { payload: encode(value, hooks), units: hooks.units, root: root.unit };
+      return { payload: encode(value, hooks), units: hooks.units, root };
     }
   } catch (error) {
-    throw explain(error, root.unit);
+    throw explain(error, root);
   }
 }
+
+/** The unit of an import, and the member's name where that import is a namespace. */
+interface Imported {
+  readonly unit: Unit;
+  readonly member?: string;
+}
+
+/** Of a function that is from elsewhere, but that a transformed file imports. */
+function importedUnit(fn: object): Unit | undefined {
+  if (captureMode() === "runtime") return undefined;
+  for (const key of registry.files.keys()) {
+    const file = stampedFile(key);
+    const index = file ? bindingOfValue(file, fn) : -1;
+    if (index >= 0) return bindingOf(file!, index);
+  }
+  return undefined;
+}
+
+/** Index of the import binding that holds this very class or function, -1 if there is none. */
+function bindingOfValue(file: SourceFile, fn: object): number {
+  const bindings = importsOf(file);
+  return file.analysis.imports.findIndex(({ local }) => bindings[local] === fn);
+}
+
+/** The member of an imported namespace that is this very class or function. */
+function memberOf(file: SourceFile, fn: object): Imported | undefined {
+  const bindings = importsOf(file);
+  for (const [index, { local, imported }] of file.analysis.imports.entries()) {
+    const namespace = bindings[local];
+    if (imported !== "*" || typeof namespace !== "object" || namespace === null) continue;
+    const member = Object.keys(namespace).find((name) => (namespace as Record<string, unknown>)[name] === fn);
+    if (member !== undefined) return { unit: bindingOf(file, index), member };
+  }
+  return undefined;
+}
+
+function importsOf({ imports }: SourceFile): Record<string, unknown> {
+  try {
+    return imports?.() ?? {};
+  } catch {
+    // Modules that import each other: one of them is not initialised yet.
+    return {};
+  }
+}
+
+type Path = () => readonly PathStep[];
 
 class CaptureHooks implements EncodeHooks, GroupHost {
   readonly units: Set<number>;
@@ -50,35 +96,44 @@ class CaptureHooks implements EncodeHooks, GroupHost {
   /** Whose imports may name a class: the file of the closure. */
   file: SourceFile | undefined;
 
-  constructor(units = new Set<number>()) {
+  /** The closure itself is made anew for each call. */
+  readonly #root: object;
+  readonly #known = new Map<object, boolean>();
+
+  constructor(root: object, units = new Set<number>()) {
+    this.#root = root;
     this.units = units;
   }
 
   within(groups: Groups): CaptureHooks {
-    const hooks = new CaptureHooks(this.units);
+    const hooks = new CaptureHooks(this.#root, this.units);
     hooks.groups = groups;
     hooks.file = this.file;
     return hooks;
   }
 
-  describe(value: object, path: readonly PathStep[]): Description {
+  describe(value: object, path: () => readonly PathStep[]): Description {
     return typeof value === "function" ? this.#code(value, path) : this.#instance(value, path);
   }
 
-  #code(fn: object, path: readonly PathStep[]): Description {
+  #code(fn: object, path: Path): Description {
     const name = nameOfClass(fn);
     if (name !== undefined) return { kind: "named", name };
     const imported = this.#imported(fn);
-    if (imported) return this.#unit(imported, undefined);
+    if (imported?.member !== undefined) {
+      this.units.add(imported.unit.number);
+      return { kind: "handle", type: "member", data: [imported.unit.number, imported.member] };
+    }
+    if (imported) return this.#unit(imported.unit, undefined);
     const located = locate(fn);
-    if (!located) throw refuse(fn, path);
+    if (!located) throw refuse(fn, path());
     const { unit } = located;
     const issue = unit.info?.issues[0];
-    if (issue) throw refuse(fn, path, unit, issue);
+    if (issue) throw refuse(fn, path(), unit, issue);
     this.file ??= unit.file;
-    if (unit.info?.declared && !unit.pure && path.length > 1) {
+    if (unit.info?.declared && !unit.pure && fn !== this.#root) {
       if (!this.groups) throw needGroups;
-      const handle = this.groups.handle(fn, this);
+      const handle = this.groups.handle(fn, this, path);
       if (handle) return handle;
     }
     return this.#unit(unit, located);
@@ -87,24 +142,40 @@ class CaptureHooks implements EncodeHooks, GroupHost {
   #unit(unit: Unit, located: Located | undefined): Description {
     for (const number of unit.needs) this.units.add(number);
     const read = (name: string): unknown => located!.read(name);
-    return { kind: "code", unit: unit.number, early: unit.early.map(read), late: unit.late.map(read), name: unit.info?.name ?? "" };
+    return { kind: "code", unit: unit.number, early: unit.early.map(read), late: unit.late.map(read), name: unit.info?.name ?? "", names: unit.names };
   }
 
-  #instance(value: object, path: readonly PathStep[]): Description {
+  #instance(value: object, path: Path): Description {
     const Class = classOf(value);
-    if (!Class) throw refuse(value, path);
+    if (!Class) throw refuse(value, path());
     if (hasSerialize(value)) return { kind: "custom", class: Class, state: value[serialize]() };
+    if (!this.#travels(Class)) throw refuse(value, path());
     const found = baseOf(Class);
-    if ("refused" in found) throw refuse(value, path, undefined, undefined, found);
+    if ("refused" in found) throw refuse(value, path(), undefined, undefined, found);
     return { kind: "instance", class: Class, base: found.base };
   }
 
-  /** An import binding of the closure's own file that holds this very class or function. */
-  #imported(fn: object): Unit | undefined {
+  /**
+   * Asked before the fields are looked at, so that the error names the instance and not something inside of it. Instances
+   * of Node's own classes hold on to this process, whatever their fields look like.
+   */
+  #travels(Class: object): boolean {
+    let known = this.#known.get(Class);
+    if (known === undefined) {
+      const imported = this.#imported(Class);
+      known = nameOfClass(Class) !== undefined || (imported ? !isBuiltin(importInfoOf(imported.unit).specifier) : locate(Class) !== undefined);
+      this.#known.set(Class, known);
+    }
+    return known;
+  }
+
+  /** The import of the closure's own file that gives this very class or function. */
+  #imported(fn: object): Imported | undefined {
     const { file } = this;
-    if (!file?.imports || registry.get(fn)) return undefined;
-    const bindings = file.imports();
-    const index = file.analysis.imports.findIndex(({ local }) => bindings[local] === fn);
-    return index < 0 ? undefined : bindingOf(file, index);
+    if (!file?.imports) return undefined;
+    const stamp = registry.get(fn);
+    if (stamp && stampedFile(stamp.key) === file) return undefined;
+    const index = bindingOfValue(file, fn);
+    return index < 0 ? memberOf(file, fn) : { unit: bindingOf(file, index) };
   }
 }

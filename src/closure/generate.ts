@@ -112,7 +112,8 @@ function embrace(
   // TypeScript has no abstract class expressions.
   if (abstract) return ["", ` const ${value} = ${name};`];
   let around: readonly [string, string];
-  if (form !== "property") around = name === "" ? ["(0, ", ")"] : naming(name);
+  // An argument is the one place where neither the language nor V8's stack traces give an unnamed function a name.
+  if (form !== "property") around = name === "" ? ["((_) => _)(", ")"] : naming(name);
   else if (kind === "method") around = ["({ ", ` })[${key}]`];
   else around = [`({}).__lookup${kind === "getter" ? "G" : "S"}etter__.call({ `, ` }, ${key})`];
   return [`const ${value} = ${around[0]}`, `${around[1]};`];

@@ -5,9 +5,10 @@
  * (and every group that reaches it) is written in place instead.
  */
 import { encode } from "../value/encode.ts";
-import type { Description, EncodeHooks } from "../value/port.ts";
+import type { Description, EncodeHooks, PathStep } from "../value/port.ts";
 import { childrenOf } from "./children.ts";
 import { type Located, locate } from "./locate.ts";
+import { moved } from "./refuse.ts";
 
 /** Thrown by the first declaration that wants a group: the walk below is only paid for when there is one. */
 export const needGroups = new Error("groups are needed");
@@ -19,7 +20,7 @@ export interface GroupHost {
 
 export interface Groups {
   /** How to write `fn`, or undefined when it must be written in place. */
-  handle(fn: object, host: GroupHost): Description | undefined;
+  handle(fn: object, host: GroupHost, path: () => readonly PathStep[]): Description | undefined;
 }
 
 interface Group {
@@ -94,10 +95,10 @@ export function findGroups(root: readonly unknown[]): Groups {
   spreadShared(vertices);
 
   return {
-    handle(fn, host) {
+    handle(fn, host, path) {
       const group = vertices.get(fn)?.group;
       if (!group || group.shared) return undefined;
-      group.encoded ??= encodeGroup(group, this, host);
+      group.encoded ??= encodeGroup(group, this, host, path());
       if (group.shared) return undefined;
       const [bytes, ...buffers] = group.encoded;
       return { kind: "handle", type: "group", data: [bytes, group.members.indexOf(fn), ...buffers] };
@@ -106,12 +107,16 @@ export function findGroups(root: readonly unknown[]): Groups {
 }
 
 /** Members in place, everything else of the host's own making. */
-function encodeGroup(group: Group, groups: Groups, host: GroupHost): readonly [Uint8Array, ...Uint8Array[]] {
-  const inside: Groups = { handle: (fn, inner) => (group.members.includes(fn) ? undefined : groups.handle(fn, inner)) };
-  const payload = encode(group.members, host.within(inside));
-  // Bytes that are still being read cannot name anything.
-  if (payload.pending) group.shared = true;
-  return [payload.bytes, ...payload.buffers];
+function encodeGroup(group: Group, groups: Groups, host: GroupHost, path: readonly PathStep[]): readonly [Uint8Array, ...Uint8Array[]] {
+  const inside: Groups = { handle: (fn, inner, way) => (group.members.includes(fn) ? undefined : groups.handle(fn, inner, way)) };
+  try {
+    const payload = encode(group.members, host.within(inside));
+    // Bytes that are still being read cannot name anything.
+    if (payload.pending) group.shared = true;
+    return [payload.bytes, ...payload.buffers];
+  } catch (error) {
+    throw moved(error, path);
+  }
 }
 
 function capturesOf(located: Located | undefined): unknown[] {

@@ -9,12 +9,24 @@ import { classByName, reviveInstance } from "./classes.ts";
 
 /** A unit's module as it was sent, and how to load it. */
 export interface LinkModule {
+  readonly url: string;
+  readonly siblings: readonly Sibling[];
   readonly single: boolean;
   readonly early: readonly string[];
   readonly late: readonly string[];
   readonly links: readonly { readonly name: string; readonly unit: number; readonly early: boolean }[];
   readonly binding: boolean;
 }
+
+/** An import of the unit's file that the unit itself does not use. */
+export interface Sibling {
+  readonly local: string;
+  readonly specifier: string;
+  readonly imported: string;
+}
+
+/** What a file imports, provided that it is loaded already: looking for a name must not run anything. */
+export type FindLoaded = (url: string, sibling: Sibling) => unknown;
 
 interface Made {
   readonly value: object;
@@ -24,6 +36,11 @@ interface Made {
 export interface LoadedModule {
   readonly default: unknown;
   readonly imports?: () => Record<string, unknown>;
+}
+
+interface Origin {
+  readonly unit: number;
+  readonly local?: string;
 }
 
 type Factory = (early: Record<string, unknown>) => Made;
@@ -38,7 +55,12 @@ export class Linker implements DecodeHooks {
   readonly #unfilled: { readonly made: Made; readonly module: LinkModule }[] = [];
   readonly #groups = new Map<string, readonly object[]>();
   /** Where a class came from, to name it in results. */
-  readonly #origins = new WeakMap<object, { readonly unit: number; readonly local?: string }>();
+  readonly #origins = new WeakMap<object, Origin>();
+  readonly #find: FindLoaded;
+
+  constructor(find: FindLoaded) {
+    this.#find = find;
+  }
 
   add(unit: number, module: LinkModule): void {
     this.#modules.set(unit, { module });
@@ -54,16 +76,16 @@ export class Linker implements DecodeHooks {
   }
 
   /** The unit that made a class, or the unit whose file imports it and the name it has there. */
-  originOf(Class: object): { readonly unit: number; readonly local?: string } | undefined {
+  originOf(Class: object): Origin | undefined {
     const known = this.#origins.get(Class);
     if (known) return known;
-    for (const [unit, { loaded }] of this.#modules) {
-      for (const [local, value] of Object.entries(loaded?.imports?.() ?? {})) {
-        if (value !== Class) continue;
-        const origin = { unit, local };
-        this.#origins.set(Class, origin);
-        return origin;
-      }
+    for (const [unit, { module, loaded }] of this.#modules) {
+      const imports = Object.entries(readImports(loaded));
+      const local = imports.find(([, value]) => value === Class)?.[0] ?? module.siblings.find((sibling) => this.#find(module.url, sibling) === Class)?.local;
+      if (local === undefined) continue;
+      const origin = { unit, local };
+      this.#origins.set(Class, origin);
+      return origin;
     }
     return undefined;
   }
@@ -84,6 +106,10 @@ export class Linker implements DecodeHooks {
   }
 
   handle(type: string, data: unknown): unknown {
+    if (type === "member") {
+      const [unit, member] = data as [number, string];
+      return (this.#single(unit) as Record<string, unknown>)[member];
+    }
     if (type !== "group") throw new TypeError(`Cannot receive a handle of type "${type}": it is not known here`);
     const [bytes, member, ...buffers] = data as [Uint8Array, number, ...Uint8Array[]];
     const hash = createHash("sha256").update(bytes);
@@ -146,6 +172,15 @@ export class Linker implements DecodeHooks {
       else found[link.name] = this.#single(link.unit);
     }
     return { found, complete };
+  }
+}
+
+/** A cyclic import may not be initialised yet. */
+function readImports(loaded: LoadedModule | undefined): Record<string, unknown> {
+  try {
+    return loaded?.imports?.() ?? {};
+  } catch {
+    return {};
   }
 }
 

@@ -13,17 +13,17 @@ export class ResultHooks implements EncodeHooks {
     this.#linker = linker;
   }
 
-  describe(value: object, path: readonly PathStep[]): Description {
-    if (typeof value === "function") return this.#class(value, path);
+  describe(value: object, path: () => readonly PathStep[]): Description {
+    if (typeof value === "function") return this.#class(value, path());
     const Class = classOf(value);
-    if (!Class) throw refuse(path, "an object with a prototype of its own", "return plain data");
+    if (!Class) throw refuse(path(), "an object with a prototype of its own", "return plain data");
     if (hasSerialize(value)) return { kind: "custom", class: Class, state: value[serialize]() };
     const found = baseOf(Class);
     const name = `an instance of ${(Class as { name: string }).name || "an anonymous class"}`;
-    if ("refused" in found) throw refuse(path, `${name}, and ${found.refused}`, found.fix);
+    if ("refused" in found) throw refuse(path(), `${name}, and ${found.refused}`, found.fix);
     if (this.#nameable(Class)) return { kind: "instance", class: Class, base: found.base };
     if (found.base === "Error") return { kind: "custom", class: ForeignError, state: foreignState(value as Error) };
-    throw refuse(path, `${name}, which the caller does not know`, "import its class in the file of the closure, or registerClass it");
+    throw refuse(path(), `${name}, which the caller does not know`, "import its class in the file of the closure, or registerClass it");
   }
 
   #class(fn: object, path: readonly PathStep[]): Description {
@@ -48,7 +48,7 @@ function foreignState(error: Error): object {
 
 /** What was thrown, or, where that cannot be sent, an error that says so and keeps the message. */
 export function encodeFailure(error: unknown, hooks: EncodeHooks): Payload {
-  if (error instanceof Error) tidyStack(error);
+  if (error instanceof Error) tidyStacks(error);
   try {
     const payload = encode(error, hooks, { root: "error" });
     if (!payload.pending) return payload;
@@ -62,20 +62,24 @@ export function encodeFailure(error: unknown, hooks: EncodeHooks): Payload {
   return encode(new TypeError("Cannot send what the closure threw: it holds a Blob"), hooks);
 }
 
-/** The user's frames only, with the user's own file names. */
-function tidyStack(error: Error): void {
-  const { stack } = error;
-  if (typeof stack !== "string") return;
-  const lines = stack.split("\n");
-  const own = lines.findIndex((line) => /[\\/](runners[\\/](executor|agent)\.[jt]s|node:internal)/.test(line) && line.includes("    at "));
-  const kept = own > 0 ? lines.slice(0, own) : lines;
-  try {
-    error.stack = kept.join("\n").replace(/[?&]flame=[0-9a-f]+/g, "");
-  } catch {
-    // A frozen error keeps the frames it has.
+/** The user's frames only, with the user's own file names, down the chain of causes. */
+function tidyStacks(error: Error, seen = new Set<unknown>()): void {
+  if (seen.has(error)) return;
+  seen.add(error);
+  const { stack, cause } = error;
+  if (typeof stack === "string") {
+    const lines = stack.split("\n");
+    const own = lines.findIndex((line) => line.startsWith("    at ") && /[\\/]runners[\\/](executor|agent)\.[jt]s|node:internal/.test(line));
+    try {
+      error.stack = (own > 0 ? lines.slice(0, own) : lines).join("\n").replace(/[?&]flame=[0-9a-f]+/g, "");
+    } catch {
+      // A frozen error keeps the frames it has.
+    }
   }
+  const errors = error instanceof AggregateError ? error.errors : [];
+  for (const inner of [cause, ...(errors as unknown[])]) if (inner instanceof Error) tidyStacks(inner, seen);
 }
 
 function refuse(path: readonly PathStep[], what: string, fix: string): CaptureError | TinderboxError {
-  return new CaptureError(`Cannot send ${path.length <= 1 ? "the result" : `\`${formatPath(path)}\``} to the caller: it is ${what}; ${fix}`, { path: path.map(String) });
+  return new CaptureError(`Cannot send ${path.length <= 1 ? "the result" : `\`${formatPath(path)}\``} to the caller: it is ${what}; ${fix}`, { path });
 }

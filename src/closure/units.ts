@@ -4,7 +4,7 @@
  */
 import { hashOf } from "../hash.ts";
 import { CaptureError } from "../errors.ts";
-import type { FileAnalysis, UnitInfo } from "./analysis.ts";
+import type { FileAnalysis, ImportInfo, UnitInfo } from "./analysis.ts";
 import { position } from "./code-frame.ts";
 import { generateImport, generateUnit } from "./generate.ts";
 import { stripTypes } from "./strip.ts";
@@ -34,6 +34,8 @@ export interface Unit {
   readonly info: UnitInfo | undefined;
   readonly early: readonly string[];
   readonly late: readonly string[];
+  /** The early names, then the late ones. */
+  readonly names: readonly string[];
   readonly links: readonly { readonly name: string; readonly unit: Unit; readonly early: boolean }[];
   /** This unit and all it links to, this one first. */
   readonly needs: readonly number[];
@@ -82,9 +84,10 @@ export function unitOf(file: SourceFile, index: number): Unit {
   const info = file.analysis.units[index]!;
   const early: string[] = [];
   const late: string[] = [];
+  const names: string[] = [];
   const links: { name: string; unit: Unit; early: boolean }[] = [];
   const needs: number[] = [];
-  const unit: Unit = { number: units.length + 1, file, info, early, late, links, needs, single: info.pure && info.declared, pure: info.pure };
+  const unit: Unit = { number: units.length + 1, file, info, early, late, names, links, needs, single: info.pure && info.declared, pure: info.pure };
   units.push(unit);
   file.units.set(index, unit);
   for (const free of info.free) {
@@ -93,6 +96,7 @@ export function unitOf(file: SourceFile, index: number): Unit {
     if (free.kind === "unit" && target?.pure) links.push({ name: free.name, unit: unitOf(file, free.unit), early: free.early });
     else (free.early ? early : late).push(free.name);
   }
+  names.push(...early, ...late);
   for (const needed of reach(unit)) needs.push(needed.number);
   return unit;
 }
@@ -102,7 +106,7 @@ export function bindingOf(file: SourceFile, index: number): Unit {
   let unit = file.bindings.get(index);
   if (!unit) {
     const number = units.length + 1;
-    unit = { number, file, info: undefined, early: [], late: [], links: [], needs: [number], single: true, pure: true };
+    unit = { number, file, info: undefined, early: [], late: [], names: [], links: [], needs: [number], single: true, pure: true };
     units.push(unit);
     file.bindings.set(index, unit);
   }
@@ -136,8 +140,21 @@ function chunkOf({ file, info, number }: Unit, chunks: Chunks): UnitText {
   return { url, hash: hashOf(source), format: "module", source };
 }
 
+/** The import that a unit made by `bindingOf` stands for. */
+export function importInfoOf({ file, number }: Unit): ImportInfo {
+  return file.analysis.imports[importIndex(file, number)]!;
+}
+
 function importIndex(file: SourceFile, number: number): number {
   return [...file.bindings].find(([, binding]) => binding.number === number)?.[0] ?? -1;
+}
+
+/** Imports of a unit's file that the unit itself does not use. */
+export function siblingsOf({ file, info }: Unit): Pick<ImportInfo, "local" | "specifier" | "imported">[] {
+  const own = new Set(info?.free.flatMap((free) => (free.kind === "import" ? [free.import] : [])));
+  return file.analysis.imports.flatMap(({ local, specifier, imported }, index) =>
+    own.has(index) || specifier === "" || !/^[\w$]+$/.test(imported) ? [] : [{ local, specifier, imported }],
+  );
 }
 
 /** Where a unit is written, as a stack frame says it. */

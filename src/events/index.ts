@@ -3,7 +3,7 @@
 export interface EventMap {
   "boot.phase": { readonly pool: string; readonly runner: string; readonly phase: string; readonly ms: number };
   "boot.failed": { readonly pool: string; readonly runner: string; readonly error: Error };
-  "runner.ready": { readonly pool: string; readonly runner: string; readonly ms: number };
+  "runner.ready": { readonly pool: string; readonly runner: string; readonly machine: string; readonly ms: number };
   "runner.draining": { readonly pool: string; readonly runner: string; readonly reason: string };
   "runner.gone": {
     readonly pool: string;

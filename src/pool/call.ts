@@ -43,14 +43,27 @@ export interface Call extends CallRequest {
 /** Furthest attempts of an idempotent call after its first. */
 export const maxRepeats = 3;
 
-/** The caller's own frames below the runner's; where there are none, the line at which the closure is written. */
+/** The caller's own frames; where there are none, the line at which the closure is written. */
+function callerFrames({ trace, captured }: Call): string {
+  const stack = trace?.stack ?? "";
+  const start = stack.indexOf("\n    at ");
+  return start < 0 ? `    at ${placeOf(captured.root)}` : stack.slice(start + 1);
+}
+
+/** Puts the caller's frames below those of the runner. */
 export function joinStack(error: unknown, call: Call, runner: string): void {
-  if (!(error instanceof Error) || typeof error.stack !== "string") return;
-  const own = call.trace?.stack ?? "";
-  const frames = own.includes("\n    at ") ? own.slice(own.indexOf("\n    at ") + 1) : `    at ${placeOf(call.captured.root)}`;
+  if (error instanceof Error && typeof error.stack === "string") setStack(error, `${error.stack}\n    at flame (runner ${runner})\n${callerFrames(call)}`);
+}
+
+/** For errors that the pool makes itself: its own frames are of no use to anybody. */
+export function ownStack(error: Error, call: Call): void {
+  setStack(error, `${error.name}: ${error.message}\n${callerFrames(call)}`);
+}
+
+function setStack(error: Error, stack: string): void {
   try {
-    Object.defineProperty(error, "stack", { value: `${error.stack}\n    at flame (runner ${runner})\n${frames}`, writable: true, configurable: true });
+    Object.defineProperty(error, "stack", { value: stack, writable: true, configurable: true });
   } catch {
-    // Frozen: it keeps the runner's frames alone.
+    // Frozen: it keeps what it has.
   }
 }

@@ -241,10 +241,10 @@ export class PoolCore {
     this.#resized = false;
     let over = this.#ready - this.#retiring + this.#booting - this.options.max;
     if (over <= 0) return;
-    const runners = [...this.#runners.values()].reverse();
+    const runners = [...this.#runners.values()].toReversed();
     for (const runner of runners) if (runner.phase === "booting" && over-- > 0) this.#cancel(runner, commands);
     const taking = runners.filter((runner) => runner.phase === "ready" && !runner.retired);
-    for (const runner of taking.sort((left, right) => left.busy - right.busy))
+    for (const runner of taking.toSorted((left, right) => left.busy - right.busy))
       if (over-- > 0) this.#close(runner, "resized");
   }
 

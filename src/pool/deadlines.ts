@@ -93,7 +93,7 @@ export class Deadlines {
       else this.#lines.delete(delayMs);
     }
     if (next !== Infinity) this.#arm(next);
-    expireAll(due.sort((left, right) => left.at - right.at));
+    expireAll(due.toSorted((left, right) => left.at - right.at));
   }
 }
 

@@ -112,7 +112,7 @@ export class PoolRegistry {
   declare(name: string, options: PoolOptions, place: string | undefined): Pool {
     const known = this.#pools.get(name);
     if (known && (place === undefined || known.place !== place)) {
-      throw new TinderboxError(`Cannot declare pool "${name}": it is declared at ${known.place ?? "another place"} already; use another name, or import that pool`, { code: "ERR_TINDERBOX_POOL_NAME" });
+      throw new TinderboxError(`Cannot declare pool "${name}": it is declared ${known.place ?? "at another place"} already; use another name, or import that pool`, { code: "ERR_TINDERBOX_POOL_NAME" });
     }
     const pool = new Pool(name, options, this.#host);
     this.#pools.set(name, { pool, place });

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { ReceiveHooks } from "../closure/receive.ts";
-import { textOf, unitByNumber } from "../closure/units.ts";
+import { siblingsOf, textOf, unitByNumber } from "../closure/units.ts";
 import { BootError, ProtocolError } from "../errors.ts";
 import type { Events } from "../events/index.ts";
 import type { Backend, Machine, MachineExit } from "../ports/backend.ts";
@@ -36,6 +36,7 @@ export interface LinkHandlers {
 
 export interface LinkEnd extends MachineExit {
   readonly reason: string;
+  readonly stderr: readonly string[];
 }
 
 export interface LinkDeps {
@@ -47,6 +48,7 @@ export interface LinkDeps {
 
 const beatMs = 1_000;
 const missedBeats = 3;
+const keptLines = 20;
 /** What a runner may take to exit after its connection is closed. */
 const exitMs = 500;
 
@@ -70,6 +72,8 @@ export class RunnerLink {
   #reason: string | undefined;
   #killed = false;
   calls = 0;
+  /** Last lines of standard error, of the process and of its calls. */
+  readonly #stderr: string[] = [];
 
   constructor(options: LinkOptions, deps: LinkDeps, handlers: LinkHandlers) {
     this.options = options;
@@ -107,7 +111,7 @@ export class RunnerLink {
       this.#machine = await backend.boot({
         runner: id, pool, address, token, env, onParentLoss,
         phase: (name) => this.#enter(name),
-        output: (stream, line) => this.#handlers.output(this, stream, line),
+        output: (stream, line) => this.#output(stream, line),
         beat: () => this.#beat(),
       });
     } catch (error) {
@@ -161,7 +165,7 @@ export class RunnerLink {
       type: "module",
       id: number,
       module: {
-        ...text, path: unit.info?.path ?? "", single: unit.single, early: unit.early, late: unit.late, binding: !unit.info,
+        ...text, path: unit.info?.path ?? "", siblings: unit.file.chunks ? [] : siblingsOf(unit), single: unit.single, early: unit.early, late: unit.late, binding: !unit.info,
         links: unit.links.map((link) => ({ name: link.name, unit: link.unit.number, early: link.early })),
       },
     });
@@ -182,12 +186,26 @@ export class RunnerLink {
         this.#state = "ready";
         this.#bootTimer?.cancel();
         this.#enter("ready");
-        this.#deps.events.emit("runner.ready", { pool: this.options.pool, runner: this.id, ms: this.ageMs });
+        this.#deps.events.emit("runner.ready", { pool: this.options.pool, runner: this.id, machine: this.#machine?.id ?? "", ms: this.ageMs });
         this.#handlers.ready(this);
+        break;
+      case "log":
+        if (message.stream === "stderr") this.#keep(message.line);
+        this.#handlers.message(this, message);
         break;
       default:
         this.#handlers.message(this, message);
     }
+  }
+
+  #output(stream: "stdout" | "stderr", line: string): void {
+    if (stream === "stderr") this.#keep(line);
+    this.#handlers.output(this, stream, line);
+  }
+
+  #keep(line: string): void {
+    this.#stderr.push(line);
+    if (this.#stderr.length > keptLines) this.#stderr.shift();
   }
 
   #enter(phase: string): void {
@@ -209,7 +227,7 @@ export class RunnerLink {
     this.#exit = exit;
     if (this.#state === "booting") {
       this.#session?.destroy();
-      this.#fail(`it ended with ${describeExit(exit)}`, undefined, exit.stderr);
+      this.#fail(`it ended with ${describeExit(exit)}`);
     } else if (!this.#session) this.#gone(exit);
     // Otherwise its last words are still in the socket, whose end follows them.
   }
@@ -218,17 +236,17 @@ export class RunnerLink {
     if (this.#state !== "ready") return;
     this.#state = "gone";
     const reason = this.#reason ?? describeExit(exit);
-    const { stderr: _, ...facts } = exit;
-    this.#deps.events.emit("runner.gone", { pool: this.options.pool, runner: this.id, reason, ...facts, calls: this.calls, ms: this.ageMs });
-    this.#handlers.gone(this, { ...exit, reason });
+    this.#deps.events.emit("runner.gone", { pool: this.options.pool, runner: this.id, reason, ...exit, calls: this.calls, ms: this.ageMs });
+    this.#handlers.gone(this, { ...exit, reason, stderr: [...this.#stderr] });
   }
 
-  #fail(reason: string, cause?: unknown, stderr: readonly string[] = []): void {
+  #fail(reason: string, cause?: unknown): void {
     if (this.#state !== "booting") return;
     this.#state = "gone";
     this.#bootTimer?.cancel();
     this.#forget?.();
     this.kill();
+    const stderr = [...this.#stderr];
     const tail = stderr.length > 0 ? `\n${stderr.map((line) => `  | ${line}`).join("\n")}` : "";
     const error = new BootError(`Cannot boot runner ${this.id}: ${reason} (phase ${this.#phase})${tail}`, {
       cause, phase: this.#phase, stderr, permanent: (cause as { permanent?: unknown } | undefined)?.permanent === true,

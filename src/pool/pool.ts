@@ -11,7 +11,7 @@ import { decode } from "../value/decode.ts";
 import { encode } from "../value/encode.ts";
 import { Dock } from "../wire/dock.ts";
 import type { Message } from "../wire/messages.ts";
-import { type Call, type CallRequest, joinStack, maxRepeats } from "./call.ts";
+import { type Call, type CallRequest, joinStack, maxRepeats, ownStack } from "./call.ts";
 import { type Command, type Event, PoolCore } from "./core.ts";
 import { Deadlines } from "./deadlines.ts";
 import { type LinkEnd, type LinkHandlers, RunnerLink } from "./link.ts";
@@ -93,16 +93,15 @@ export class RunningPool {
     this.#step({ type: "start" });
   }
 
-  /** Takes a call over: from here on it ends exactly once. Throws only what is wrong with the call itself. */
+  /** Takes a call over: from here on it ends exactly once. Throws when it cannot be taken. */
   run(request: CallRequest): void {
     const { options } = request;
     if (this.#closed) {
-      request.reject(new PoolClosedError(`Cannot call: pool "${this.name}" is closed; declare another`, { started: false }));
-      return;
+      throw new PoolClosedError(`Cannot call: pool "${this.name}" is closed; declare another`, { started: false });
     }
     if (this.#core.queued >= this.#options.queueLimit && this.#core.freeSlots === 0) {
-      request.reject(new QueueFullError(`Cannot call: ${this.#core.queued} calls wait for pool "${this.name}" already; wait for some, or raise queueLimit`, { limit: this.#options.queueLimit }));
-      return;
+      const limit = this.#options.queueLimit;
+      throw new QueueFullError(`Cannot call: the queue of pool "${this.name}" is full with ${limit}; wait for some calls, or raise queueLimit`, { limit });
     }
     const id = this.#nextCall++;
     const call: Call = {
@@ -330,6 +329,7 @@ export class RunningPool {
   /** The caller is told at once; the slot stays taken until the runner confirms or its grace is over. */
   #abort(call: Call, error: Error): void {
     if (call.settled) return;
+    ownStack(error, call);
     this.#settle(call, () => call.reject(error), error, true);
     const { link } = call;
     if (!link) {
@@ -370,7 +370,7 @@ export class RunningPool {
         const error = new RunnerLostError(`Cannot finish ${title(call)}: runner ${link.id} was lost, ${end.reason}`, {
           runner: link.id, scope: "machine", started: true, exitCode, signal, stderr, reason: end.reason,
         });
-        joinStack(error, call, link.id);
+        ownStack(error, call);
         this.#settle(call, () => call.reject(error), error, true);
         this.#calls.delete(call.id);
       }

@@ -55,6 +55,4 @@ export interface Machine {
 export interface MachineExit {
   readonly exitCode?: number;
   readonly signal?: string;
-  /** Last lines of its standard error. */
-  readonly stderr: readonly string[];
 }

@@ -5,31 +5,36 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Connection, Listener } from "../ports/transport.ts";
 
+/** What the kernel takes as a socket's path, less one for the zero: 108 bytes on Linux, 104 on macOS and the BSDs. */
+const longestAddress = 103;
+
 /** Listens on a fresh socket that only this user can reach. Does not keep the process alive. */
-export function listenUnix(accept: (connection: Connection) => void): Promise<Listener> {
-  const folder = mkdtempSync(join(tmpdir(), "tinderbox-"));
-  chmodSync(folder, 0o700);
+export async function listenUnix(accept: (connection: Connection) => void): Promise<Listener> {
+  const folder = makeFolder();
   const address = join(folder, "s");
-  const server = createServer((socket) => accept(wrap(socket)));
-  const remove = (): void => rmSync(folder, { recursive: true, force: true });
-  process.once("exit", remove);
-  return new Promise((resolve, reject) => {
-    server.once("error", (error) => {
-      remove();
-      reject(error);
+  try {
+    if (Buffer.byteLength(address) > longestAddress) {
+      throw new Error(
+        `Cannot listen on ${address}: the path of a socket has at most ${longestAddress} bytes; set TMPDIR to a shorter one`,
+      );
+    }
+    const server = createServer((socket) => accept(wrap(socket)));
+    await new Promise<void>((resolve, reject) => {
+      server.on("error", reject);
+      server.listen(address, resolve);
     });
-    server.listen(address, () => {
-      server.unref();
-      resolve({
-        address,
-        close() {
-          server.close();
-          process.off("exit", remove);
-          remove();
-        },
-      });
-    });
-  });
+    server.unref();
+    return {
+      address,
+      close() {
+        server.close();
+        removeFolder(folder);
+      },
+    };
+  } catch (error) {
+    removeFolder(folder);
+    throw error;
+  }
 }
 
 /** Connects to a listener's address. */
@@ -46,16 +51,39 @@ export function dialUnix(address: string): Promise<Connection> {
 
 function wrap(socket: Socket): Connection {
   let failure: Error | undefined;
+  // From the first moment on: an error that nobody listens to would end the process.
+  socket.on("error", (error) => (failure ??= error));
   return {
     attach(handlers) {
       socket.on("data", (chunk) => handlers.data(chunk as Buffer));
       socket.on("drain", () => handlers.drain());
-      socket.on("error", (error) => (failure ??= error));
-      socket.on("close", () => handlers.close(failure));
+      if (socket.closed) process.nextTick(() => handlers.close(failure));
+      else socket.on("close", () => handlers.close(failure));
     },
     write: (chunk) => (socket.writable ? socket.write(chunk) : true),
     end: () => void socket.end(),
     destroy: () => void socket.destroy(),
     hold: (alive) => void (alive ? socket.ref() : socket.unref()),
   };
+}
+
+/** Folders that are to be removed when the process ends without closing its listeners. */
+const folders = new Set<string>();
+
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "tinderbox-"));
+  chmodSync(folder, 0o700);
+  if (folders.size === 0) process.on("exit", removeAll);
+  folders.add(folder);
+  return folder;
+}
+
+function removeFolder(folder: string): void {
+  folders.delete(folder);
+  if (folders.size === 0) process.off("exit", removeAll);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function removeAll(): void {
+  for (const folder of folders) removeFolder(folder);
 }

@@ -1,7 +1,7 @@
 import { bodies } from "./builtins.ts";
 import { LABEL } from "./path.ts";
 import { CUSTOM, HANDLE, INSTANCE, NAMED, bases } from "./tags.ts";
-import type { Walk } from "./walk.ts";
+import type { Body, Walk } from "./walk.ts";
 
 /** Writes a function, or an instance of a class that is not built in, as the hooks describe it. */
 export function writeDescribed(walk: Walk, value: object, depth: number): void {
@@ -10,8 +10,12 @@ export function writeDescribed(walk: Walk, value: object, depth: number): void {
   const description = walk.describe(value, depth);
   switch (description.kind) {
     case "code": {
-      const { early, late } = description;
-      return walk.code(number, late, early, depth, lateBody, () => {
+      const { early, late, names } = description;
+      const body: Body = (inner, values, at) => {
+        inner.writer.varint(late.length);
+        inner.list(values as readonly unknown[], names.slice(early.length), at);
+      };
+      return walk.code(number, late, early, names, depth, body, () => {
         writer.varint(description.unit);
         writer.string(description.name);
       });
@@ -38,10 +42,4 @@ export function writeDescribed(walk: Walk, value: object, depth: number): void {
       writer.string(description.type);
       return walk.before(number, [description.data], "data", depth);
   }
-}
-
-function lateBody(walk: Walk, value: object, depth: number): void {
-  const late = value as readonly unknown[];
-  walk.writer.varint(late.length);
-  walk.list(late, "late", depth);
 }

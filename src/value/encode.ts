@@ -51,6 +51,6 @@ async function fill({ blob, bytes, path }: Filling): Promise<void> {
     bytes.set(new Uint8Array(await blob.arrayBuffer()));
   } catch (cause) {
     const message = `Cannot send ${formatPath(path)}: its contents cannot be read; send a Blob whose source has not changed`;
-    throw new CaptureError(message, { path: path.map(String), cause });
+    throw new CaptureError(message, { path, cause });
   }
 }

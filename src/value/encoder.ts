@@ -24,7 +24,7 @@ import {
   UNDEFINED,
 } from "./tags.ts";
 import { writeSymbol } from "./symbols.ts";
-import type { Body, Walk } from "./walk.ts";
+import type { Body, Labels, Walk } from "./walk.ts";
 import { Writer } from "./writer.ts";
 
 export interface Filling {
@@ -121,7 +121,7 @@ export class Encoder implements Walk {
   describe(value: object, depth: number): Description {
     const known = this.#descriptions?.get(value);
     if (known) return known;
-    const description = this.#hooks.describe(value, this.trail.path(depth));
+    const description = this.#hooks.describe(value, () => this.trail.path(depth));
     (this.#descriptions ??= new Map()).set(value, description);
     return description;
   }
@@ -130,9 +130,10 @@ export class Encoder implements Walk {
     this.#names.key(this.writer, key, (symbol) => writeSymbol(this, symbol, depth));
   }
 
-  list(list: readonly unknown[], name: string, depth: number): void {
+  list(list: readonly unknown[], name: Labels, depth: number): void {
     for (let i = 0; i < list.length; i++) {
-      this.trail.step(depth + 1, LABEL, list.length === 1 ? `<${name}>` : `<${name} ${i}>`);
+      if (typeof name !== "string") this.trail.step(depth + 1, PROPERTY, name[i]);
+      else this.trail.step(depth + 1, LABEL, list.length === 1 ? `<${name}>` : `<${name} ${i}>`);
       this.value(list[i], depth + 1);
     }
   }
@@ -141,7 +142,7 @@ export class Encoder implements Walk {
     refuse(this.trail.path(depth), refusal);
   }
 
-  before(number: number, list: readonly unknown[], name: string, depth: number): void {
+  before(number: number, list: readonly unknown[], name: Labels, depth: number): void {
     const mark = this.#putOff.length;
     this.#unfinished.push(number);
     this.writer.varint(list.length);
@@ -161,6 +162,7 @@ export class Encoder implements Walk {
     number: number,
     late: readonly unknown[],
     early: readonly unknown[],
+    names: Labels,
     depth: number,
     body: Body,
     shell: () => void,
@@ -171,7 +173,7 @@ export class Encoder implements Walk {
       writer.byte(AFTER);
       writer.byte(CODE);
       shell();
-      return this.before(number, early, "early", depth);
+      return this.before(number, early, names, depth);
     }
     const rewind = early.length > 0 ? this.#mark() : undefined;
     const later = this.putOff(late, depth, body);
@@ -179,11 +181,11 @@ export class Encoder implements Walk {
     shell();
     this.#knots.push(number);
     try {
-      this.before(number, early, "early", depth);
+      this.before(number, early, names, depth);
     } catch (error) {
       if (!rewind || !(error instanceof Knot) || error.number !== number) throw error;
       rewind();
-      return this.#knotted(number, late, early, depth, body, shell);
+      return this.#knotted(number, late, early, names, depth, body, shell);
     }
     this.#knots.pop();
     if (!later) body(this, late, depth);
@@ -193,6 +195,7 @@ export class Encoder implements Walk {
     number: number,
     late: readonly unknown[],
     early: readonly unknown[],
+    names: Labels,
     depth: number,
     body: Body,
     shell: () => void,
@@ -201,7 +204,7 @@ export class Encoder implements Walk {
     const later = this.putOff(late, depth, body);
     this.writer.byte(KNOTTED_CODE);
     shell();
-    this.before(number, early, "early", depth);
+    this.before(number, early, names, depth);
     this.#after = undefined;
     this.#places.write(this, after, 0, depth);
     if (!later) body(this, late, depth);

@@ -11,6 +11,8 @@ export type Description =
       readonly early: readonly unknown[];
       readonly late: readonly unknown[];
       readonly name: string;
+      /** What the early and then the late values are called in paths. */
+      readonly names: readonly string[];
     }
   /** An instance whose class travels as a value of its own; `base` is the built-in class it derives from. Own fields follow. */
   | { readonly kind: "instance"; readonly class: unknown; readonly base: "Object" | "Error" | "Map" | "Set" | "Array" }
@@ -24,9 +26,9 @@ export type Description =
 export interface EncodeHooks {
   /**
    * Called once for each function value (classes too), for each object whose prototype is neither `Object.prototype`,
-   * `null` nor a built-in's that the codec carries itself. Throws to refuse; `path` leads from the root to the value.
+   * `null` nor a built-in's that the codec carries itself. Throws to refuse; `path()` leads from the root to the value.
    */
-  describe(value: object, path: readonly PathStep[]): Description;
+  describe(value: object, path: () => readonly PathStep[]): Description;
 }
 
 export interface DecodeHooks {

@@ -9,7 +9,7 @@ export interface Refusal {
 }
 
 export function refuse(path: readonly PathStep[], { what, fix }: Refusal, cause?: unknown): never {
-  throw new CaptureError(`Cannot send ${formatPath(path)}: it is ${what}; ${fix}`, { path: path.map(String), cause });
+  throw new CaptureError(`Cannot send ${formatPath(path)}: it is ${what}; ${fix}`, { path, cause });
 }
 
 const makeThere = "make it where it is used";

@@ -50,6 +50,8 @@ export interface ModuleText {
   readonly late: readonly string[];
   /** Names bound to other units that need no captured value. */
   readonly links: readonly { readonly name: string; readonly unit: number; readonly early: boolean }[];
+  /** What the unit's file imports besides: classes by which instances can be named, where they are loaded anyway. */
+  readonly siblings: readonly { readonly local: string; readonly specifier: string; readonly imported: string }[];
   /** An import made by itself: the module's default export is the binding. */
   readonly binding: boolean;
 }
@@ -133,7 +135,7 @@ export function decodeMessage(number: number, id: number, body: Buffer, buffers:
     case "ack":
       return { type };
     case "module": {
-      const wanted = { url: "string", hash: "string", format: "string", source: "string", path: "string", single: "boolean", early: "array", late: "array", links: "array", binding: "boolean" } as const;
+      const wanted = { url: "string", hash: "string", format: "string", source: "string", path: "string", single: "boolean", early: "array", late: "array", links: "array", siblings: "array", binding: "boolean" } as const;
       return { type, id, module: shape(body, type, wanted) as unknown as ModuleText };
     }
     case "call":

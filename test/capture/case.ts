@@ -24,7 +24,7 @@ export type Trait =
 export interface Refused {
   readonly message: RegExp;
   /** From the closure to the culprit, the captured variable first. */
-  readonly path?: readonly string[];
+  readonly path?: readonly (string | number)[];
   /** The code frame points at the last place in the source where this text stands. */
   readonly at?: string;
 }
@@ -41,11 +41,13 @@ export interface Case {
   readonly refused?: Refused;
   /** Reasons why it cannot apply where a trait is. */
   readonly notIn: Partial<Record<Trait, string>>;
+  /** Bugs that wait for their repair: it must fail where the trait is. */
+  readonly broken: Partial<Record<Trait, string>>;
   /** Applies only where the trait is. */
   readonly onlyIn?: { readonly trait: Trait; readonly because: string };
 }
 
-type Extra = Partial<Pick<Case, "language" | "files" | "notIn" | "onlyIn">>;
+type Extra = Partial<Pick<Case, "language" | "files" | "notIn" | "broken" | "onlyIn">>;
 
 export interface Family {
   readonly cases: readonly Case[];
@@ -56,7 +58,7 @@ export interface Family {
 export function family(title: string): Family {
   const cases: Case[] = [];
   const add = (name: string, source: string, outcome: Pick<Case, "expected" | "refused">, extra: Extra = {}): void => {
-    const one: Case = { family: title, name, source: withImport(source, extra.language), language: "ts", files: {}, notIn: {}, ...extra, ...outcome };
+    const one: Case = { family: title, name, source: withImport(source, extra.language), language: "ts", files: {}, notIn: {}, broken: {}, ...extra, ...outcome };
     cases.push(one);
   };
   return {

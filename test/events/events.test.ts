@@ -2,7 +2,7 @@ import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { type EventMap, Events } from "../../src/events/index.ts";
 
-const ready: EventMap["runner.ready"] = { pool: "media", runner: "media-1", ms: 5 };
+const ready: EventMap["runner.ready"] = { pool: "media", runner: "media-1", machine: "1", ms: 5 };
 
 function lab() {
   const events = new Events();
@@ -128,7 +128,6 @@ describe("a listener that fails", () => {
     const note = (reason: unknown): void => void unhandled.push(reason);
     process.on("unhandledRejection", note);
     const error = new Error("broken later");
-    // oxlint-disable-next-line typescript/no-misused-promises
     events.on("runner.ready", async () => {
       await Promise.resolve();
       throw error;

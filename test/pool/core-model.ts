@@ -132,9 +132,9 @@ export class CoreModel {
       }
       case "resize": {
         // Boots are taken back first, then the least busy go, of equals the youngest.
-        const taking = [...this.machines.values()].reverse().filter((machine) => this.#takes(machine));
+        const taking = [...this.machines.values()].toReversed().filter((machine) => this.#takes(machine));
         const going = Math.max(0, taking.length - event.max);
-        for (const machine of taking.sort((left, right) => left.calls.size - right.calls.size).slice(0, going)) {
+        for (const machine of taking.toSorted((left, right) => left.calls.size - right.calls.size).slice(0, going)) {
           machine.retired = "resized";
         }
         break;

@@ -203,6 +203,31 @@ describe("dispatch", () => {
     lab.done(10_003, 10_004);
     expect(lab.call({ key: "first" })).toEqual([`call 10005 on ${other}`]);
   });
+
+  test("a key in use is remembered however many others pass", () => {
+    const lab = CoreLab.idle(2);
+    const runner = lab.call({ key: "hot" })[0]!.at(-1);
+    lab.done(1);
+    for (let call = 2; call <= 10_150; call++) {
+      lab.call({ key: call % 100 === 0 ? "hot" : `key ${call}` });
+      lab.done(call);
+    }
+    lab.calls(2);
+    const [first, last] = lab.core.runnerOf(10_151) === Number(runner) ? [10_151, 10_152] : [10_152, 10_151];
+    lab.done(first, last);
+    // Without the key it would go to the one that ran last.
+    expect(lab.call({ key: "hot" })).toEqual([`call 10153 on ${runner}`]);
+  });
+
+  test("a call that came back without its key does not follow it", () => {
+    const lab = CoreLab.idle(2, { max: 2 });
+    const runner = lab.call({ key: "a" })[0]!.at(-1);
+    lab.call();
+    lab.call({ key: "a" });
+    lab.done(3, 1, 2);
+    const [command] = lab.step({ type: "call", call: 3, priority: 0, key: undefined });
+    expect(command).not.toBe(`call 3 on ${runner}`);
+  });
 });
 
 describe("the end of a call", () => {

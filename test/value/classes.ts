@@ -59,15 +59,19 @@ export function code(unit: number, early: readonly unknown[], late: readonly unk
 }
 
 export const encodeHooks: EncodeHooks = {
-  describe(value: object, path: readonly PathStep[]): Description {
+  describe(value: object, path: () => readonly PathStep[]): Description {
     const made = codes.get(value);
-    if (made) return { kind: "code", unit: made.unit, early: made.early, late: made.late, name: made.name };
+    if (made) {
+      const names = [...made.early.map((_, index) => `early${index}`), ...made.late.map((_, index) => `late${index}`)];
+      return { kind: "code", unit: made.unit, early: made.early, late: made.late, name: made.name, names };
+    }
     if (typeof value === "function" && named[value.name] === value) return { kind: "named", name: value.name };
     if (value instanceof Money) return { kind: "custom", class: Money, state: value.serialize() };
-    if (value instanceof AbortSignal) return { kind: "handle", type: "signal", data: { aborted: value.aborted, path } };
+    if (value instanceof AbortSignal)
+      return { kind: "handle", type: "signal", data: { aborted: value.aborted, path: path() } };
     const Class = Object.getPrototypeOf(value)?.constructor as { name: keyof typeof bases } | undefined;
     if (Class && named[Class.name] === Class) return { kind: "instance", class: Class, base: bases[Class.name] };
-    throw new TypeError(`refused by the hook at ${path.join(" / ")}`);
+    throw new TypeError(`refused by the hook at ${path().join(" / ")}`);
   },
 };
 

@@ -192,7 +192,13 @@ test("what a partial view does not show is not sent", () => {
   const secret = Buffer.from("secret-secret");
   memory.set(secret, 500);
   const payload = encode(
-    [memory.subarray(0, 10), memory.subarray(5, 20), new Uint16Array(memory.buffer, 18, 4), Buffer.from("pooled")],
+    [
+      memory.subarray(0, 10),
+      memory.subarray(5, 20),
+      memory.subarray(600, 610),
+      new Uint16Array(memory.buffer, 18, 4),
+      Buffer.from("pooled"),
+    ],
     encodeHooks,
   );
   expect(payload.bytes.length).toBeLessThan(120);
@@ -210,6 +216,12 @@ test("views that overlap share their memory at the other end, at the same distan
     expect(a[8 - first + 7]).toBe(0x3f);
     expect(c[8 - second + 7]).toBe(0x3f);
   }
+});
+
+test("of many shapes each is written once", () => {
+  const shapes = Array.from({ length: 40 }, (_, i) => ({ common: i, [`key ${i}`]: i }));
+  const size = (value: unknown) => encode(value, encodeHooks).bytes.length;
+  expect(size([...shapes, ...shapes.map((shape) => ({ ...shape }))]) - size(shapes)).toBeLessThan(40 * 5);
 });
 
 test("a resizable buffer stays resizable, also when only a view of it is sent", () => {

@@ -74,13 +74,13 @@ describe("a damaged message gives a ProtocolError or a value:", () => {
   test.each(messages)("%s, any one byte changed", (_name, { bytes, buffers }) => {
     let survived = 0;
     for (let at = 0; at < bytes.length; at++) {
-      for (const change of [1, 2, 4, 8, 16, 32, 64, 128, 255, 0x0d, 0xf2]) {
+      for (const change of [1, 8, 32, 128, 0x0d]) {
         const damaged = Uint8Array.from(bytes);
         damaged[at] = (damaged[at] as number) ^ change;
         if (survive({ bytes: damaged, buffers })) survived++;
       }
     }
-    expect(survived).toBeLessThan(bytes.length * 11);
+    expect(survived).toBeLessThan(bytes.length * 5);
   });
 
   test.each(messages)("%s, with a byte too much or other buffers", (_name, { bytes, buffers }) => {
@@ -174,19 +174,14 @@ const claims: Readonly<Record<string, readonly number[]>> = {
     0,
     tags.FULL_ARRAY,
     0,
-    8,
+    12,
     0x46,
     ...Buffer.from("length"),
+    tags.HIDDEN | tags.FIXED,
     tags.INTEGER,
-    0x80,
-    0x80,
-    0x80,
-    0x0e,
+    ...[0x80, 0x80, 0x80, 0x0e],
   ],
   "a reference to nothing": [0, tags.REFERENCE, ...huge],
-  "a million levels": [0, ...new Array<number>(1_000_000).fill(0xe1)],
-  "a million levels put off": [0, ...new Array<number>(1_000_000).fill(tags.LATER)],
-  "a million classes": [0, ...Array.from({ length: 1_000_000 }, (_, i) => (i % 2 ? 0 : tags.INSTANCE))],
 };
 
 describe("a small message that claims much is refused at once, without the memory:", () => {
@@ -208,6 +203,24 @@ describe("a small message that claims much is refused at once, without the memor
     expect(array).toHaveLength(30_000_000);
     expect(process.memoryUsage().heapTotal - before).toBeLessThan(50e6);
   });
+});
+
+test.each([
+  ["arrays", new Array<number>(1_000_000).fill(0xe1)],
+  ["classes", Array.from({ length: 1_000_000 }, (_, i) => (i % 2 ? 0 : tags.INSTANCE))],
+  ["states", Array.from({ length: 1_000_000 }, (_, i) => (i % 2 ? 1 : tags.CUSTOM))],
+  [
+    "dates",
+    Array.from({ length: 1_000_000 }, (_, i) => [tags.DATE, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0x41, 0x61][i % 12] as number),
+  ],
+])("a million levels of %s are refused before the stack ends", (_name, list) => {
+  const payload = { bytes: Uint8Array.from([0, ...list]), buffers: [] };
+  expect(() => decode(payload, tolerant)).toThrow(/nested too deeply/);
+});
+
+test("nothing may follow the value", () => {
+  const { bytes } = encode({ a: 1 }, encodeHooks);
+  expect(survive({ bytes: Buffer.concat([bytes, new Uint8Array(1)]), buffers: [] })).toBe(false);
 });
 
 test("a class that is not one, or has no prototype, makes no instance", () => {

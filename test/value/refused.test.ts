@@ -187,7 +187,7 @@ test("a module namespace is refused", async () => {
 test("the path is a field, and the root has the name that was asked for", () => {
   const refusal = caught(() => encode({ options: { ssl: [{ check: fake }] } }, encodeHooks, { root: "db" }));
   expect(refusal.message).toMatch(/^Cannot send db\.options\.ssl\[0\]\.check: /);
-  expect(refusal.path).toEqual(["db", "options", "ssl", "0", "check"]);
+  expect(refusal.path).toEqual(["db", "options", "ssl", 0, "check"]);
 });
 
 test("the hook gets the path to what it describes, and what it throws passes as it is", () => {
@@ -202,6 +202,17 @@ test.each([1, 126, 127, 128, 129, 130, 300, 20_000])("the path to a culprit %i l
   const refusal = caught(() => encode(value, encodeHooks));
   expect(refusal.path).toEqual(["value", ...Array.from({ length: levels }, (_, i) => `k${levels - 1 - i}`)]);
   expect(refusal.message.length).toBeLessThan(500);
+});
+
+test("the path to a culprit deep in a state is right, and so is the one after it", () => {
+  let deep: unknown = fake;
+  for (let i = 0; i < 300; i++) deep = [deep];
+  const refusal = caught(() => encode({ a: [new Money(1, deep)] }, encodeHooks));
+  expect(refusal.path).toEqual(["value", "a", 0, "<state>", "currency", ...new Array<number>(300).fill(0)]);
+  let harmless: unknown = 1;
+  for (let i = 0; i < 300; i++) harmless = [harmless];
+  const after = caught(() => encode({ a: [new Money(1, harmless), { b: fake }] }, encodeHooks));
+  expect(after.path).toEqual(["value", "a", 1, "b"]);
 });
 
 test("a tag, a constructor or a method of an object does not make it something else", () => {

@@ -321,7 +321,7 @@ export const run = () => call(() => n + 1);
 
 it.works("context argument", `
 export const run = () => flame(({ runner, signal }) => [runner.pool, typeof runner.id, runner.attempt, signal.aborted]);
-`, ["default", "string", 1, false]);
+`, ["default", "string", 0, false]);
 
 it.works("own parameter with a default of a captured value", `
 const fallback = { size: 9 };

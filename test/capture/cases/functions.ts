@@ -126,11 +126,16 @@ const tools = {
   async later() { return this.plain(1); },
   *many() { yield this.base; yield unit; },
   "quoted name"() { return 1; },
-  ["computed" + 1]() { return 2; },
+  ["computed"]() { return 2; },
   7() { return 3; },
 } as Record<string, any>;
-export const run = () => flame(async () => [tools.plain(1), await tools.later(), [...tools.many()], tools["quoted name"](), tools.computed1(), tools[7]()]);
+export const run = () => flame(async () => [tools.plain(1), await tools.later(), [...tools.many()], tools["quoted name"](), tools.computed(), tools[7]()]);
 `, ["4px", "4px", [3, "px"], 1, 2, 3]);
+
+it.works("methods in a captured object beside one with a computed name", `
+const tools = { plain() { return 1; }, ["computed" + 1]() { return 2; } } as Record<string, any>;
+export const run = () => flame(() => [tools.plain(), tools.computed1()]);
+`, [1, 2]);
 
 it.works("functions in an array, a Map and a Set", `
 const add = (n: number) => n + 1;

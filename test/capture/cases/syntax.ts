@@ -53,7 +53,7 @@ export const run = () => flame(() => [[1, ...list, ...new Set("aa")], { a: 1, ..
 
 it.works("regular expressions", `
 const pattern = /(?<year>\\d{4})-(?<month>\\d\\d)/gu;
-export const run = () => flame(() => [..."on 2024-05 and 2025-06".matchAll(pattern)].map(({ groups }) => groups!.year + "/" + groups!.month).concat("a/b".replace(/[/]/v, "'")));
+export const run = () => flame(() => [..."on 2024-05 and 2025-06".matchAll(pattern)].map(({ groups }) => groups!.year + "/" + groups!.month).concat("a/b".replace(/[\\/--[a]]/v, "'")));
 `, ["2024/05", "2025/06", "a'b"]);
 
 it.works("bigint, exponent, separators and commas", `
