@@ -127,8 +127,8 @@ export class Executor {
     this.#calls.set(id, call);
     let result: unknown;
     try {
-      const [fn, ...args] = decode(value, this.#linker) as [(...args: unknown[]) => unknown, ...unknown[]];
-      result = place.calls.run(call, () => fn(...args, call));
+      const fn = decode(value, this.#linker) as (context: Context) => unknown;
+      result = place.calls.run(call, fn, call);
     } catch (error) {
       this.#fail(call, error);
       return;

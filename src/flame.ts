@@ -72,7 +72,7 @@ function submit(fn: (context: Context) => unknown, options: FlameOptions, trace:
   const pool = poolOf(options);
   const resolved = resolveOptions(fn, options, pool);
   if (resolved.signal?.aborted) throw new AbortError("Cannot start: the call was aborted before it began", { cause: resolved.signal.reason as unknown });
-  pool.submit({ captured: capture(fn, []), options: resolved, trace, resolve, reject });
+  pool.submit({ captured: capture(fn), options: resolved, trace, resolve, reject });
 }
 
 function ignore(): void {}

@@ -1,6 +1,6 @@
 /**
  * Where `flame` was called, for the stack of an error that comes back. Reading the stack costs as much as the rest of a
- * small call, so a process takes up to 5,000 traces a second; calls beyond that show the line of their closure alone.
+ * small call, so a process takes up to 1,000 traces a second; calls beyond that show the line of their closure alone.
  */
 import { systemClock } from "./clock.ts";
 
@@ -8,7 +8,7 @@ export interface Trace {
   readonly stack?: string;
 }
 
-const perWindow = 500;
+const perWindow = 100;
 const windowMs = 100;
 let left = perWindow;
 let windowEnd = 0;

@@ -1,5 +1,5 @@
 /**
- * Turns a function and its arguments into a payload, on the side that has the function: finds each function's unit,
+ * Turns a function into a payload, on the side that has the function: finds each function's unit,
  * reads its variables, and refuses what cannot travel, before anything is sent.
  */
 import { isBuiltin } from "node:module";
@@ -21,23 +21,23 @@ export interface Captured {
 }
 
 /**
- * Encodes a call of `fn(...args)`. Synchronous: later changes of captured variables do not travel.
+ * Encodes a closure. Synchronous: later changes of captured variables do not travel.
  *
  * @throws CaptureError naming the path to the first thing that cannot travel.
  */
-export function capture(fn: (...args: never[]) => unknown, args: readonly unknown[]): Captured {
-  const hooks = new CaptureHooks(fn);
-  const root = locate(fn)?.unit ?? importedUnit(fn);
-  if (!root) throw explain(refuse(fn, ["value", 0]));
+export function capture(fn: (...args: never[]) => unknown): Captured {
+  const located = locate(fn);
+  const hooks = new CaptureHooks(fn, located);
+  const root = located?.unit ?? importedUnit(fn);
+  if (!root) throw explain(refuse(fn, ["closure"]));
   hooks.file = root.file;
-  const value = [fn, ...args];
   try {
     try {
-      return { payload: encode(value, hooks), units: hooks.units, root };
+      return { payload: encode(fn, hooks), units: hooks.units, root };
     } catch (error) {
       if (error !== needGroups) throw error;
-      hooks.groups = findGroups(value);
-      return { payload: encode(value, hooks), units: hooks.units, root };
+      hooks.groups = findGroups(fn);
+      return { payload: encode(fn, hooks), units: hooks.units, root };
     }
   } catch (error) {
     throw explain(error, root);
@@ -98,15 +98,17 @@ class CaptureHooks implements EncodeHooks, GroupHost {
 
   /** The closure itself is made anew for each call. */
   readonly #root: object;
-  readonly #known = new Map<object, boolean>();
+  readonly #located: Located | undefined;
+  #known: Map<object, boolean> | undefined;
 
-  constructor(root: object, units = new Set<number>()) {
+  constructor(root: object, located: Located | undefined, units = new Set<number>()) {
     this.#root = root;
+    this.#located = located;
     this.units = units;
   }
 
   within(groups: Groups): CaptureHooks {
-    const hooks = new CaptureHooks(this.#root, this.units);
+    const hooks = new CaptureHooks(this.#root, this.#located, this.units);
     hooks.groups = groups;
     hooks.file = this.file;
     return hooks;
@@ -117,6 +119,11 @@ class CaptureHooks implements EncodeHooks, GroupHost {
   }
 
   #code(fn: object, path: Path): Description {
+    const located = fn === this.#root ? this.#located : undefined;
+    return located ? this.#written(fn, located, path) : this.#found(fn, path);
+  }
+
+  #found(fn: object, path: Path): Description {
     const name = nameOfClass(fn);
     if (name !== undefined) return { kind: "named", name };
     const imported = this.#imported(fn);
@@ -127,6 +134,11 @@ class CaptureHooks implements EncodeHooks, GroupHost {
     if (imported) return this.#unit(imported.unit, undefined);
     const located = locate(fn);
     if (!located) throw refuse(fn, path());
+    return this.#written(fn, located, path);
+  }
+
+  /** A function or class whose text is at hand. */
+  #written(fn: object, located: Located, path: Path): Description {
     const { unit } = located;
     const issue = unit.info?.issues[0];
     if (issue) throw refuse(fn, path(), unit, issue);
@@ -160,6 +172,7 @@ class CaptureHooks implements EncodeHooks, GroupHost {
    * of Node's own classes hold on to this process, whatever their fields look like.
    */
   #travels(Class: object): boolean {
+    this.#known ??= new Map();
     let known = this.#known.get(Class);
     if (known === undefined) {
       const imported = this.#imported(Class);

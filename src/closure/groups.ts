@@ -38,7 +38,7 @@ interface Vertex {
   readonly reaches: Set<Vertex>;
 }
 
-export function findGroups(root: readonly unknown[]): Groups {
+export function findGroups(root: object): Groups {
   const vertices = new Map<object, Vertex>();
   const owners = new Map<object, Set<Vertex | undefined>>();
   const stack: Vertex[] = [];
@@ -51,7 +51,7 @@ export function findGroups(root: readonly unknown[]): Groups {
       const value = todo.pop();
       if ((typeof value !== "object" && typeof value !== "function") || value === null || seen.has(value)) continue;
       seen.add(value);
-      const located = typeof value === "function" && value !== root[0] ? locate(value) : undefined;
+      const located = typeof value === "function" && value !== root ? locate(value) : undefined;
       if (located?.unit.pure) continue;
       if (located?.unit.info?.declared) {
         const vertex = vertices.get(value) ?? enter(value, located);
@@ -63,7 +63,7 @@ export function findGroups(root: readonly unknown[]): Groups {
       const known = owners.get(value);
       if (known) known.add(owner);
       else owners.set(value, new Set([owner]));
-      todo.push(...(typeof value === "function" ? capturesOf(value === root[0] ? locate(value) : located) : childrenOf(value)));
+      todo.push(...(typeof value === "function" ? capturesOf(value === root ? locate(value) : located) : childrenOf(value)));
     }
   };
 
@@ -87,7 +87,7 @@ export function findGroups(root: readonly unknown[]): Groups {
     return vertex;
   };
 
-  walk(root, undefined);
+  walk([root], undefined);
   for (const holders of owners.values()) {
     const groups = new Set([...holders].map((holder) => holder?.group));
     if (groups.size > 1) for (const group of groups) if (group) group.shared = true;

@@ -41,6 +41,8 @@ export interface LoadedModule {
 interface Origin {
   readonly unit: number;
   readonly local?: string;
+  /** Of the namespace that `local`, or the unit itself, imports. */
+  readonly member?: string;
 }
 
 type Factory = (early: Record<string, unknown>) => Made;
@@ -80,10 +82,10 @@ export class Linker implements DecodeHooks {
     const known = this.#origins.get(Class);
     if (known) return known;
     for (const [unit, { module, loaded }] of this.#modules) {
-      const imports = Object.entries(readImports(loaded));
-      const local = imports.find(([, value]) => value === Class)?.[0] ?? module.siblings.find((sibling) => this.#find(module.url, sibling) === Class)?.local;
-      if (local === undefined) continue;
-      const origin = { unit, local };
+      const imports = readImports(loaded);
+      const local = nameIn(imports, Class) ?? module.siblings.find((sibling) => this.#find(module.url, sibling) === Class)?.local;
+      const origin = local === undefined ? originInNamespaces(unit, imports, Class) : { unit, local };
+      if (!origin) continue;
       this.#origins.set(Class, origin);
       return origin;
     }
@@ -94,7 +96,13 @@ export class Linker implements DecodeHooks {
     const { module } = this.#entry(unit);
     if (module.single) return { value: this.#single(unit), fill() {} };
     const made = this.#make(unit, record(module.early, early));
-    return { value: made.value, fill: (late) => made.fill({ ...this.#lateLinks(module).found, ...record(module.late, late) }) };
+    return {
+      value: made.value,
+      fill: (late) => {
+        const values = record(module.late, late);
+        made.fill(module.links.length === 0 ? values : Object.assign(values, this.#lateLinks(module).found));
+      },
+    };
   }
 
   named(name: string): object {
@@ -108,7 +116,9 @@ export class Linker implements DecodeHooks {
   handle(type: string, data: unknown): unknown {
     if (type === "member") {
       const [unit, member] = data as [number, string];
-      return (this.#single(unit) as Record<string, unknown>)[member];
+      const value = (this.#single(unit) as Record<string, object>)[member]!;
+      this.#origins.set(value, { unit, member });
+      return value;
     }
     if (type !== "group") throw new TypeError(`Cannot receive a handle of type "${type}": it is not known here`);
     const [bytes, member, ...buffers] = data as [Uint8Array, number, ...Uint8Array[]];
@@ -152,7 +162,8 @@ export class Linker implements DecodeHooks {
     if (!loaded) throw new TypeError(`Cannot make unit ${unit}: its module is not loaded`);
     for (const link of module.links) if (link.early) early[link.name] = this.#single(link.unit);
     const made = (loaded.default as Factory)(early);
-    this.#origins.set(made.value, { unit });
+    // Only what can have instances needs to be found again.
+    if ("prototype" in made.value) this.#origins.set(made.value, { unit });
     return made;
   }
 
@@ -182,6 +193,19 @@ function readImports(loaded: LoadedModule | undefined): Record<string, unknown> 
   } catch {
     return {};
   }
+}
+
+function nameIn(values: Record<string, unknown>, wanted: object): string | undefined {
+  return Object.keys(values).find((name) => values[name] === wanted);
+}
+
+function originInNamespaces(unit: number, imports: Record<string, unknown>, Class: object): Origin | undefined {
+  for (const [local, value] of Object.entries(imports)) {
+    if (typeof value !== "object" || value === null) continue;
+    const member = nameIn(value as Record<string, unknown>, Class);
+    if (member !== undefined) return { unit, local, member };
+  }
+  return undefined;
 }
 
 function record(names: readonly string[], values: readonly unknown[]): Record<string, unknown> {

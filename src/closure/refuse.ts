@@ -62,6 +62,7 @@ function isStream(value: object): boolean {
 /** An error of a walk that began at a member of a group, as one that came there by `path`. */
 export function moved(error: unknown, path: readonly PathStep[]): unknown {
   if (!(error instanceof CaptureError) || !error.path) return error;
+  // The walk went through the list of members.
   const whole = [...path, ...error.path.slice(2)];
   const rest = error.message.slice(`Cannot send ${formatPath(error.path)}`.length);
   return new CaptureError(`Cannot send ${formatPath(whole)}${rest}`, { path: whole, at: error.at, cause: error.cause });
@@ -74,7 +75,7 @@ export function moved(error: unknown, path: readonly PathStep[]): unknown {
 export function explain(error: unknown, root?: Unit): unknown {
   if (!(error instanceof CaptureError) || !error.path) return error;
   const walked = error.path;
-  const path = walked.slice(2);
+  const path = walked.slice(1);
   const subject = path.length === 0 ? "the closure" : `\`${formatPath(path)}\``;
   const rest = error.message.slice(`Cannot send ${formatPath(walked)}`.length);
   const free = root?.info?.free.find(({ name }) => name === path[0]);

@@ -31,7 +31,7 @@ export class ResultHooks implements EncodeHooks {
     if (name !== undefined) return { kind: "named", name };
     const origin = this.#linker.originOf(fn);
     if (!origin) throw refuse(path, "a function", "return data, or a method of an object made with flame.place");
-    return { kind: "handle", type: "class", data: [origin.unit, origin.local ?? null] };
+    return { kind: "handle", type: "class", data: [origin.unit, origin.local ?? null, origin.member ?? null] };
   }
 
   #nameable(Class: object): boolean {

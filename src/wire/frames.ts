@@ -64,7 +64,9 @@ export class FrameReader {
     while (chunk.length - at >= 4) {
       const length = chunk.readUInt32BE(at);
       if (length < headerBytes - 4 || length > this.frameBytes) {
-        throw new ProtocolError(`Cannot read a frame of ${length} bytes: ${headerBytes - 4} to ${this.frameBytes} are allowed`);
+        throw new ProtocolError(
+          `Cannot read a frame of ${length} bytes: ${headerBytes - 4} to ${this.frameBytes} are allowed`,
+        );
       }
       const end = at + 4 + length;
       if (end > chunk.length) {
@@ -87,12 +89,14 @@ export class FrameReader {
       throw new ProtocolError(`Cannot accept frame ${sequence}: frame ${this.#sequence} is next`);
     }
     this.#sequence = (sequence + 1) >>> 0;
-    if (bits > 3 || bits === flags.bodyAttached) throw new ProtocolError(`Cannot read a frame with flags ${bits}: they have no meaning`);
+    if (bits > 3 || bits === flags.bodyAttached)
+      throw new ProtocolError(`Cannot read a frame with flags ${bits}: they have no meaning`);
     at += 10;
     if (!bits) return { type, id, body: chunk.subarray(at, end), attachments: noAttachments, bodyAttached: false };
     const count = end - at >= 2 ? chunk.readUInt16BE(at) : 0;
     at += 2;
-    if (count === 0 || at + count * 4 > end) throw new ProtocolError("Cannot read a frame: its list of attachments is cut");
+    if (count === 0 || at + count * 4 > end)
+      throw new ProtocolError("Cannot read a frame: its list of attachments is cut");
     const attachments = Array.from({ length: count }, (_, index) => chunk.readUInt32BE(at + index * 4));
     return { type, id, body: chunk.subarray(at + count * 4, end), attachments, bodyAttached: bits > 1 };
   }
@@ -112,7 +116,13 @@ export class FrameWriter {
   }
 
   /** Adds one frame, or returns the full bytes that must leave before there is room for it. */
-  add(type: number, id: number, body: Uint8Array, attachments: readonly number[] = noAttachments, bodyAttached = false): Buffer | undefined {
+  add(
+    type: number,
+    id: number,
+    body: Uint8Array,
+    attachments: readonly number[] = noAttachments,
+    bodyAttached = false,
+  ): Buffer | undefined {
     const extra = attachments.length === 0 ? 0 : 2 + attachments.length * 4;
     const size = headerBytes + extra + body.length;
     let full: Buffer | undefined;

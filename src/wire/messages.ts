@@ -4,20 +4,28 @@
  */
 import { ProtocolError } from "../errors.ts";
 import type { Payload } from "../value/port.ts";
+import { readJson, readText } from "./shape.ts";
 
 /** Parent and runner must have the same one. */
 export const protocolVersion = 1;
 
 export type Message =
   /** runner -> parent, first. u16 protocol | 32 bytes token | JSON {runner, node, release} */
-  | { readonly type: "hello"; readonly token: Buffer; readonly protocol: number; readonly runner: string; readonly node: string; readonly release: string }
+  | {
+      readonly type: "hello";
+      readonly token: Buffer;
+      readonly protocol: number;
+      readonly runner: string;
+      readonly node: string;
+      readonly release: string;
+    }
   /** parent -> runner, the answer. JSON */
   | { readonly type: "welcome"; readonly pool: string; readonly entry: string | null; readonly concurrency: number }
   /** runner -> parent: calls may come. JSON {} */
   | { readonly type: "ready" }
   /** parent -> runner: code of unit `id`, once per runner. JSON */
   | { readonly type: "module"; readonly id: number; readonly module: ModuleText }
-  /** parent -> runner. u8 attempt | payload of [function, ...arguments] */
+  /** parent -> runner. u8 attempt | payload of the closure */
   | { readonly type: "call"; readonly id: number; readonly attempt: number; readonly value: Payload }
   /** runner -> parent: the call has started. Left out when its end leaves in the same write. */
   | { readonly type: "accepted"; readonly id: number }
@@ -60,7 +68,21 @@ export type MessageType = Message["type"];
 
 /** Position is the number on the wire. 0 is a chunk of a transfer, which is no message. */
 export const types: readonly (MessageType | "chunk")[] = [
-  "chunk", "hello", "welcome", "ready", "module", "call", "accepted", "result", "error", "cancel", "progress", "log", "fault", "drain", "ack",
+  "chunk",
+  "hello",
+  "welcome",
+  "ready",
+  "module",
+  "call",
+  "accepted",
+  "result",
+  "error",
+  "cancel",
+  "progress",
+  "log",
+  "fault",
+  "drain",
+  "ack",
 ];
 const numbers = new Map(types.map((type, number) => [type, number]));
 
@@ -85,7 +107,12 @@ export function encodeMessage(message: Message): Encoded {
       return { type, id: 0, body: Buffer.concat([head, message.token, rest]), buffers: none };
     }
     case "welcome":
-      return { type, id: 0, body: json({ pool: message.pool, entry: message.entry, concurrency: message.concurrency }), buffers: none };
+      return {
+        type,
+        id: 0,
+        body: json({ pool: message.pool, entry: message.entry, concurrency: message.concurrency }),
+        buffers: none,
+      };
     case "ready":
     case "drain":
     case "ack":
@@ -115,33 +142,70 @@ export function encodeMessage(message: Message): Encoded {
   }
 }
 
+/** Messages that belong to a call, a unit, or (output) to none. All others have 0 for an id. */
+const numbered: ReadonlySet<string> = new Set<MessageType>([
+  "module",
+  "call",
+  "accepted",
+  "result",
+  "error",
+  "cancel",
+  "progress",
+  "log",
+]);
+/** Messages that carry values: only these have buffers beside them. */
+const valued: ReadonlySet<string> = new Set<MessageType>(["call", "result", "error", "cancel", "progress"]);
+const moduleShape = {
+  url: "string",
+  hash: "string",
+  format: "string",
+  source: "string",
+  path: "string",
+  single: "boolean",
+  early: ["string"],
+  late: ["string"],
+  links: [{ name: "string", unit: "count", early: "boolean" }],
+  siblings: [{ local: "string", specifier: "string", imported: "string" }],
+  binding: "boolean",
+} as const;
+
 /** Throws `ProtocolError` for anything that `encodeMessage` would not have written. */
 export function decodeMessage(number: number, id: number, body: Buffer, buffers: readonly Buffer[]): Message {
   const type = types[number];
+  if (type === undefined || type === "chunk") throw new ProtocolError(`Cannot read message ${number}: it is unknown`);
+  if (id !== 0 && !numbered.has(type))
+    throw new ProtocolError(`Cannot read ${type}: it has the number ${id}, and none is wanted`);
+  if (buffers.length > 0 && !valued.has(type))
+    throw new ProtocolError(`Cannot read ${type}: it has buffers, and no value for them`);
   const payload = (bytes: Buffer): Payload => ({ bytes, buffers });
   switch (type) {
     case "hello": {
       if (body.length < 2 + tokenBytes) throw new ProtocolError("Cannot read hello: it is cut");
-      const rest = shape(body.subarray(2 + tokenBytes), type, { runner: "string", node: "string", release: "string" });
-      return { type, protocol: body.readUInt16BE(0), token: body.subarray(2, 2 + tokenBytes), ...(rest as { runner: string; node: string; release: string }) };
+      const facts = readJson(body.subarray(2 + tokenBytes), type, {
+        runner: "string",
+        node: "string",
+        release: "string",
+      });
+      return { type, protocol: body.readUInt16BE(0), token: body.subarray(2, 2 + tokenBytes), ...facts };
     }
-    case "welcome": {
-      const fields = shape(body, type, { pool: "string", concurrency: "number" }) as { pool: string; concurrency: number; entry?: unknown };
-      if (fields.entry !== null && typeof fields.entry !== "string") throw new ProtocolError("Cannot read welcome: entry is wrong");
-      return { type, pool: fields.pool, concurrency: fields.concurrency, entry: fields.entry };
-    }
+    case "welcome":
+      return { type, ...readJson(body, type, { pool: "string", entry: "string or null", concurrency: "count" }) };
     case "ready":
     case "drain":
     case "ack":
+      empty(body, type);
       return { type };
     case "module": {
-      const wanted = { url: "string", hash: "string", format: "string", source: "string", path: "string", single: "boolean", early: "array", late: "array", links: "array", siblings: "array", binding: "boolean" } as const;
-      return { type, id, module: shape(body, type, wanted) as unknown as ModuleText };
+      const module = readJson(body, type, moduleShape);
+      const { format } = module;
+      if (format !== "module" && format !== "commonjs") throw new ProtocolError("Cannot read module: format is wrong");
+      return { type, id, module: { ...module, format } };
     }
     case "call":
       if (body.length < 2) throw new ProtocolError("Cannot read call: it is cut");
       return { type, id, attempt: body[0]!, value: payload(body.subarray(1)) };
     case "accepted":
+      empty(body, type);
       return { type, id };
     case "result":
     case "error":
@@ -150,11 +214,9 @@ export function decodeMessage(number: number, id: number, body: Buffer, buffers:
       return { type, id, value: payload(body) };
     case "log":
       if (body[0] !== 1 && body[0] !== 2) throw new ProtocolError("Cannot read log: its stream is unknown");
-      return { type, id, stream: body[0] === 1 ? "stdout" : "stderr", line: body.toString("utf8", 1) };
+      return { type, id, stream: body[0] === 1 ? "stdout" : "stderr", line: readText(body.subarray(1), type) };
     case "fault":
-      return { type, ...(shape(body, type, { calls: "array", text: "string" }) as unknown as { calls: number[]; text: string }) };
-    default:
-      throw new ProtocolError(`Cannot read message ${number}: it is unknown`);
+      return { type, ...readJson(body, type, { calls: ["count"], text: "string" }) };
   }
 }
 
@@ -162,18 +224,6 @@ function json(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value), "utf8");
 }
 
-function shape(body: Buffer, type: string, fields: Record<string, "string" | "number" | "boolean" | "array">): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString("utf8"));
-  } catch {
-    throw new ProtocolError(`Cannot read ${type}: it is not JSON`);
-  }
-  if (typeof value !== "object" || value === null) throw new ProtocolError(`Cannot read ${type}: it is not an object`);
-  const record = value as Record<string, unknown>;
-  for (const [name, kind] of Object.entries(fields)) {
-    const right = kind === "array" ? Array.isArray(record[name]) : typeof record[name] === kind;
-    if (!right) throw new ProtocolError(`Cannot read ${type}: ${name} is wrong`);
-  }
-  return record;
+function empty(body: Buffer, type: MessageType): void {
+  if (body.length > 0) throw new ProtocolError(`Cannot read ${type}: it has ${body.length} bytes, and none are wanted`);
 }

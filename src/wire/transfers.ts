@@ -9,6 +9,8 @@ import type { Limits } from "./frames.ts";
 
 export const chunkBytes = 64 * 1024;
 const prefixBytes = 8;
+/** What keeping track of a transfer costs, so that a million empty ones do not pass as nothing. */
+const bookBytes = 256;
 
 export interface Outgoing {
   readonly number: number;
@@ -60,7 +62,7 @@ export class OutgoingTransfers {
 /** Incoming transfers: open ones being filled, complete ones waiting for the frame that claims them. */
 export class IncomingTransfers {
   readonly #limits: Limits;
-  readonly #transfers = new Map<number, { bytes: Buffer; filled: number }>();
+  readonly #transfers = new Map<number, { readonly bytes: Buffer; filled: number }>();
   #open = 0;
 
   constructor(limits: Limits) {
@@ -77,15 +79,24 @@ export class IncomingTransfers {
     if (!transfer) {
       if (body.length < prefixBytes) throw new ProtocolError(`Cannot open transfer ${number}: its length is missing`);
       const total = body.readUInt32BE(0) * 2 ** 32 + body.readUInt32BE(4);
-      if (total > this.#limits.transferBytes || this.#open + total > this.#limits.openBytes) {
-        throw new ProtocolError(`Cannot open a transfer of ${total} bytes: at most ${this.#limits.transferBytes} are allowed`);
+      if (total > this.#limits.transferBytes) {
+        throw new ProtocolError(
+          `Cannot open a transfer of ${total} bytes: at most ${this.#limits.transferBytes} are allowed`,
+        );
       }
-      transfer = { bytes: Buffer.allocUnsafeSlow(total), filled: 0 };
+      if (this.#open + total + bookBytes > this.#limits.openBytes) {
+        throw new ProtocolError(
+          `Cannot open a transfer of ${total} bytes: ${this.#open} of ${this.#limits.openBytes} are taken`,
+        );
+      }
+      transfer = { bytes: allocate(total), filled: 0 };
       this.#transfers.set(number, transfer);
-      this.#open += total;
+      this.#open += total + bookBytes;
       at = prefixBytes;
     } else if (transfer.filled === transfer.bytes.length || body.length === 0) {
-      throw new ProtocolError(`Cannot add to transfer ${number}: it is complete`);
+      throw new ProtocolError(
+        `Cannot add ${body.length} bytes to transfer ${number}: it has ${transfer.filled} of ${transfer.bytes.length}`,
+      );
     }
     if (body.length - at > transfer.bytes.length - transfer.filled) {
       throw new ProtocolError(`Cannot add to transfer ${number}: it is longer than it said`);
@@ -100,7 +111,16 @@ export class IncomingTransfers {
       throw new ProtocolError(`Cannot use transfer ${number}: it is ${transfer ? "not complete" : "not known"}`);
     }
     this.#transfers.delete(number);
-    this.#open -= transfer.bytes.length;
+    this.#open -= transfer.bytes.length + bookBytes;
     return transfer.bytes;
+  }
+}
+
+/** The other side's wish for more memory than there is must not be this process's end. */
+function allocate(total: number): Buffer {
+  try {
+    return Buffer.allocUnsafeSlow(total);
+  } catch (error) {
+    throw new ProtocolError(`Cannot open a transfer of ${total} bytes: there is no memory for it`, { cause: error });
   }
 }

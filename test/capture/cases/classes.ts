@@ -184,6 +184,15 @@ export async function run() {
 }
 `, [true, 4]);
 
+it.works("instance returned, class that a function makes twice", `
+const make = (unit: string) => class Length { n = 1; show() { return this.n + unit; } };
+const Metre = make("m"), Foot = make("ft");
+export const run = async () => {
+  const metre = await flame(() => new Metre()), foot = await flame(() => new Foot());
+  return [metre instanceof Metre, metre.show(), foot instanceof Foot, foot.show()];
+};
+`, [true, "1m", true, "1ft"]);
+
 it.works("instance returned, imported class", `
 import { Circle, Shape } from "./shapes.ts";
 export const run = async () => { const circle = await flame(() => new Circle("c")); return [circle instanceof Circle, circle instanceof Shape, circle.describe()]; };
@@ -198,6 +207,13 @@ export const run = async () => {
   return [box instanceof Box, box.items, shape instanceof shapes.Shape];
 };
 `, [true, [1], true], imported);
+
+it.works("instance captured and returned, members of a required object", `
+const shapes = require("./shapes.cjs");
+const point = new shapes.Point(2);
+exports.run = async () => { const [there, back, made] = await flame(() => [point instanceof shapes.Point, point, new shapes.Point(5)]); return [there, back instanceof shapes.Point, back.x, made instanceof shapes.Point, made.x]; };
+`, [true, true, 2, true, 5], { language: "cjs", files: { "shapes.cjs": `exports.Point = class Point { constructor(x) { this.x = x; } };
+` } });
 
 it.works("instance returned, registered class", `
 import { flame } from "tinderbox";
