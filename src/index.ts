@@ -20,3 +20,4 @@ export {
   AbortError, BootError, CallTimeoutError, CaptureError, EntryError, PoolClosedError, ProtocolError, QueueFullError,
   QueueTimeoutError, RunnerLostError, TinderboxError,
 } from "./errors.ts";
+export type { Backend, BackendDefaults, BootRequest, Machine, MachineExit } from "./ports/backend.ts";

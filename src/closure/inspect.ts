@@ -28,7 +28,13 @@ interface Scope {
 }
 
 const slot = Symbol.for("tinderbox.inspect");
-const shared: { fn?: object; scopes?: ArrayLike<Scope> } = {};
+interface Exchange {
+  fn?: object;
+  scopes?: ArrayLike<Scope>;
+}
+const realm = globalThis as { [slot]?: Exchange };
+/** What the inspector hands over; one for all copies of the package. */
+const shared: Exchange = (realm[slot] ??= {});
 let session: Session | undefined;
 const scripts = new Map<string, string>();
 const files = new Map<string, SourceFile | undefined>();
@@ -64,7 +70,6 @@ export function inspect(fn: object): Inspected | undefined {
 }
 
 function open(): Session {
-  Object.defineProperty(globalThis, slot, { value: shared, configurable: true });
   try {
     const { Session } = createRequire(import.meta.url)("node:inspector") as typeof import("node:inspector");
     const opened = new Session();
