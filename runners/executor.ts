@@ -128,7 +128,7 @@ export class Executor {
     let result: unknown;
     try {
       const fn = decode(value, this.#linker) as (context: Context) => unknown;
-      result = place.calls.run(call, fn, call);
+      result = place.calls.run(call, () => fn(call));
     } catch (error) {
       this.#fail(call, error);
       return;

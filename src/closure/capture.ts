@@ -7,6 +7,7 @@ import { encode } from "../value/encode.ts";
 import type { Description, EncodeHooks, PathStep, Payload } from "../value/port.ts";
 import { baseOf, classOf, hasSerialize, nameOfClass, serialize } from "./classes.ts";
 import { type GroupHost, type Groups, findGroups, needGroups } from "./groups.ts";
+import { NotInScope } from "./inspect.ts";
 import { type Located, captureMode, locate } from "./locate.ts";
 import { explain, refuse } from "./refuse.ts";
 import { registry } from "./stamp.ts";
@@ -148,7 +149,15 @@ class CaptureHooks implements EncodeHooks, GroupHost {
       const handle = this.groups.handle(fn, this, path);
       if (handle) return handle;
     }
-    return this.#unit(unit, located);
+    try {
+      return this.#unit(unit, located);
+    } catch (error) {
+      if (!(error instanceof NotInScope)) throw error;
+      throw refuse(fn, path(), undefined, undefined, {
+        refused: `it used \`${error.variable}\` while it was being defined, which cannot be seen any more`,
+        fix: "start with --import tinderbox/register, or use the variable in a method too",
+      });
+    }
   }
 
   #unit(unit: Unit, located: Located | undefined): Description {

@@ -121,7 +121,14 @@ function encodeGroup(group: Group, groups: Groups, host: GroupHost, path: readon
 
 function capturesOf(located: Located | undefined): unknown[] {
   if (!located) return [];
-  return [...located.unit.early, ...located.unit.late].map((name) => located.read(name));
+  return located.unit.names.map((name) => {
+    try {
+      return located.read(name);
+    } catch {
+      // The encoder will say so, and where.
+      return undefined;
+    }
+  });
 }
 
 function spreadShared(vertices: Map<object, Vertex>): void {

@@ -17,6 +17,16 @@ export interface Inspected {
   read(name: string): unknown;
 }
 
+/** A variable that a class used while it was being defined, and that nothing keeps since. */
+export class NotInScope extends ReferenceError {
+  readonly variable: string;
+
+  constructor(variable: string) {
+    super(`Cannot access '${variable}': it is in no scope of the closure`);
+    this.variable = variable;
+  }
+}
+
 interface Location {
   readonly scriptId: string;
   readonly lineNumber: number;
@@ -60,7 +70,8 @@ export function inspect(fn: object): Inspected | undefined {
     }
     post("Runtime.callFunctionOn", { objectId: scopesId, functionDeclaration: `function () { globalThis[Symbol.for("tinderbox.inspect")].scopes = this }` });
     const scopes = shared.scopes!;
-    file.lookup = (name) => read(scopes, name);
+    const base = baseName(file, index);
+    file.lookup = (name) => (name === base ? Object.getPrototypeOf(fn) : read(scopes, name)) as unknown;
     return { file: withImports(file, scopes), index, read: file.lookup };
   } finally {
     post("Runtime.releaseObject", { objectId });
@@ -160,7 +171,13 @@ function read(scopes: ArrayLike<Scope>, name: string): unknown {
     const { object } = scopes[index]!;
     if (Object.hasOwn(object, name)) return object[name];
   }
-  throw new ReferenceError(`Cannot access '${name}': it is in no scope of the closure`);
+  throw new NotInScope(name);
+}
+
+/** A class keeps its base class even where no scope keeps the variable. */
+function baseName({ source, analysis }: SourceFile, index: number): string | undefined {
+  const { kind, start, end } = analysis.units[index]!;
+  return kind === "class" ? /^[^{]*?\bextends\s+([\w$]+)\s*[{<]/.exec(source.slice(start, end))?.[1] : undefined;
 }
 
 function withImports(file: SourceFile, scopes: ArrayLike<Scope>): SourceFile {

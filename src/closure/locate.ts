@@ -35,6 +35,8 @@ export function locate(fn: object): Located | undefined {
     if (file) {
       const values = stamped.thunk;
       let read: Record<string, unknown> | undefined;
+      // A function may make many classes of one declaration: the one that travelled last is what comes back.
+      if (file.classes.has(stamped.index)) file.classes.set(stamped.index, fn);
       return { unit: unitOf(file, stamped.index), read: (name) => (read ??= values?.() ?? {})[name] };
     }
   }

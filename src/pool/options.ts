@@ -1,6 +1,6 @@
 /** A pool's options, their defaults, and what is refused. */
 import { type Duration, resolveDuration } from "../duration.ts";
-import { refuseUnknown, resolveBoolean, resolveCount } from "../options.ts";
+import { refuseUnknown, resolveBoolean, resolveCount, show } from "../options.ts";
 import type { Backend } from "../ports/backend.ts";
 import { type Scale, slots } from "./scale.ts";
 
@@ -60,8 +60,22 @@ export interface ResolvedPoolOptions {
 }
 
 export const poolOptionNames: readonly (keyof PoolOptions)[] = [
-  "backend", "min", "max", "concurrency", "spare", "idle", "lifetime", "singleUse", "scale", "bootTimeout", "timeout",
-  "drainTimeout", "queueTimeout", "queueLimit", "onParentLoss", "env",
+  "backend",
+  "min",
+  "max",
+  "concurrency",
+  "spare",
+  "idle",
+  "lifetime",
+  "singleUse",
+  "scale",
+  "bootTimeout",
+  "timeout",
+  "drainTimeout",
+  "queueTimeout",
+  "queueLimit",
+  "onParentLoss",
+  "env",
 ];
 
 /** Throws `TypeError` for what makes no sense, naming the option. */
@@ -70,16 +84,26 @@ export function resolvePoolOptions(name: string, options: PoolOptions, fallback:
   const of = (option: string): string => `option "${option}" of pool "${name}"`;
   const backend = options.backend ?? fallback;
   const singleUse = resolveBoolean(options.singleUse ?? false, of("singleUse"));
-  const max = resolveCount(options.max ?? Math.max(backend.defaults.max, options.min ?? 0), of("max"), 1);
   const min = resolveCount(options.min ?? 0, of("min"), 0);
+  const max = resolveCount(options.max ?? Math.max(backend.defaults.max, min), of("max"), 1);
   if (min > max) throw new TypeError(`Cannot use ${min} as ${of("min")}: it is above max, which is ${max}`);
-  const concurrency = resolveCount(options.concurrency ?? (singleUse ? 1 : backend.defaults.concurrency), of("concurrency"), 1);
+  const wanted = resolveCount(options.concurrency ?? backend.defaults.concurrency, of("concurrency"), 1);
+  // One call per runner leaves no use for a second slot, wherever the number came from.
+  const concurrency = singleUse ? 1 : wanted;
   const scale = options.scale ?? slots();
-  if (typeof scale !== "function") throw new TypeError(`Cannot use ${of("scale")}: a function of a snapshot is wanted, such as slots()`);
+  if (typeof scale !== "function")
+    throw new TypeError(`Cannot use ${of("scale")}: a function of a snapshot is wanted, such as slots()`);
   const onParentLoss = options.onParentLoss ?? backend.defaults.onParentLoss;
-  if (onParentLoss !== "kill" && onParentLoss !== "drain") throw new TypeError(`Cannot use ${String(onParentLoss)} as ${of("onParentLoss")}: "kill" or "drain" is wanted`);
+  if (onParentLoss !== "kill" && onParentLoss !== "drain")
+    throw new TypeError(`Cannot use ${show(onParentLoss)} as ${of("onParentLoss")}: "kill" or "drain" is wanted`);
   return {
-    backend, min, max, concurrency, singleUse, scale, onParentLoss,
+    backend,
+    min,
+    max,
+    concurrency,
+    singleUse,
+    scale,
+    onParentLoss,
     spare: resolveCount(options.spare ?? 0, of("spare"), 0),
     idleMs: resolveDuration(options.idle ?? backend.defaults.idleMs, of("idle")),
     lifetimeMs: resolveDuration(options.lifetime ?? "6h", of("lifetime")),
@@ -95,20 +119,33 @@ export function resolvePoolOptions(name: string, options: PoolOptions, fallback:
 const carriedNames = /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|NODE_ENV)$/;
 
 /** By itself only what says where and in which language the machine is; the rest is asked for by name. */
-function resolveEnv(wanted: readonly string[] | Readonly<Record<string, string>>, option: string): Record<string, string> {
+function resolveEnv(wanted: unknown, option: string): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) if (carriedNames.test(name) && value !== undefined) env[name] = value;
+  for (const [name, value] of Object.entries(process.env))
+    if (carriedNames.test(name) && value !== undefined) env[name] = value;
+  if (typeof wanted !== "object" || wanted === null) {
+    throw new TypeError(`Cannot use ${show(wanted)} as ${option}: a list of names or a record of strings is wanted`);
+  }
   if (Array.isArray(wanted)) {
     for (const name of wanted as readonly unknown[]) {
-      if (typeof name !== "string") throw new TypeError(`Cannot use ${option}: a list of names or a record of strings is wanted`);
+      checkName(name, option);
       const value = process.env[name];
       if (value !== undefined) env[name] = value;
     }
     return env;
   }
-  for (const [name, value] of Object.entries(wanted)) {
+  for (const [name, value] of Object.entries(wanted as Record<string, unknown>)) {
+    checkName(name, option);
+    // Not the value itself: this is where secrets are.
     if (typeof value !== "string") throw new TypeError(`Cannot use ${option}: the value of ${name} is not a string`);
+    if (value.includes("\0")) throw new TypeError(`Cannot use ${option}: the value of ${name} holds a zero character`);
     env[name] = value;
   }
   return env;
+}
+
+/** What the system takes for a name; anything else would fail each boot instead of the declaration. */
+function checkName(name: unknown, option: string): asserts name is string {
+  if (typeof name === "string" && name !== "" && !/[=\0]/.test(name)) return;
+  throw new TypeError(`Cannot use ${show(name)} as a name in ${option}: a name without "=" is wanted`);
 }

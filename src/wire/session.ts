@@ -36,6 +36,9 @@ const opens: Record<Role, MessageType> = { parent: "ready", runner: "welcome" };
 const nothing = Buffer.alloc(0);
 const helloBytes = 1024;
 
+/** One function for all sessions and ticks: a closure for each would be garbage for each. */
+const flushIfScheduled = (session: Session): void => session.flushIfScheduled();
+
 export class Session {
   readonly #connection: Connection;
   readonly #authenticate: Authenticate | undefined;
@@ -101,7 +104,11 @@ export class Session {
     this.#scheduled = false;
     const bytes = this.#writer.take();
     if (bytes && !this.#connection.write(bytes)) this.#blocked = true;
-    this.#pump();
+    if (!this.#outgoing.empty) this.#pump();
+  }
+
+  flushIfScheduled(): void {
+    if (this.#scheduled) this.flush();
   }
 
   /** Flushes and ends. */
@@ -124,9 +131,7 @@ export class Session {
     if (this.#scheduled) return;
     this.#scheduled = true;
     // A tick queued from a microtask runs after all of them: every call that ends now shares the write.
-    process.nextTick(() => {
-      if (this.#scheduled) this.flush();
-    });
+    process.nextTick(flushIfScheduled, this);
   }
 
   #add(type: number, id: number, body: Uint8Array, attachments?: readonly number[], bodyAttached?: boolean): void {

@@ -41,8 +41,8 @@ export interface Case {
   readonly refused?: Refused;
   /** Reasons why it cannot apply where a trait is. */
   readonly notIn: Partial<Record<Trait, string>>;
-  /** Bugs that wait for their repair: it must fail where the trait is. */
-  readonly broken: Partial<Record<Trait, string>>;
+  /** Bugs that wait for their repair: it must fail in the front end of this name, or where this trait is. */
+  readonly broken: Partial<Record<string, string>>;
   /** Applies only where the trait is. */
   readonly onlyIn?: { readonly trait: Trait; readonly because: string };
 }

@@ -22,11 +22,11 @@ export function testCases(cases: readonly Case[], frontEnds: readonly FrontEnd[]
         test.skip(`${name} (not here: ${reason})`, () => undefined);
         continue;
       }
-      const broken = frontEnd.traits.map((trait) => one.broken[trait]).find((bug) => bug !== undefined);
+      const broken = [frontEnd.name, ...frontEnd.traits].map((trait) => one.broken[trait]).find((bug) => bug !== undefined);
       const declare = broken === undefined ? test : test.fails;
       declare(broken === undefined ? name : `${name} (broken: ${broken})`, () => {
         const outcome = ran.outcomes.get(slugOf(one));
-        if (!outcome) expect.fail(`It was not run: the process ended with ${ran.code}`);
+        if (!outcome) expect.fail(`It was not run: the process ended with ${ran.code ?? "the deadline"}`);
         check(one, outcome, frontEnd);
       });
     }

@@ -20,6 +20,7 @@ export class Broken extends Error {
 }
 export default class Box { items: unknown[] = []; }
 `;
+const inFlight = "a class is known by its declaration alone, so the one that was captured last is taken";
 const imported = { files: { "shapes.ts": shapes } };
 
 it.works("class made on the runner", `
@@ -99,7 +100,33 @@ const Named = <T extends Constructor>(Base: T) => class extends Base { name = "m
 class Base { base = 1; }
 class Mixed extends Timed(Named(Base)) { own = 2; }
 export const run = () => flame(() => ({ ...new Mixed() }));
-`, { base: 1, name: "mixed", time: 5, own: 2 });
+`, { base: 1, name: "mixed", time: 5, own: 2 }, { broken: { "runtime under tsx": "a function within esbuild's __name() does not count as declared" } });
+
+it.works("base class that is a local value", `
+const bases = [class { base = 1; }];
+export function run() {
+  const Base = bases[0]!;
+  class Derived extends Base { own = 2; }
+  return flame(() => ({ ...new Derived() }));
+}
+`, { base: 1, own: 2 });
+
+it.works("static field and computed name made of local values", `
+export function run() {
+  const list = [1, 2], key = "k" + list.length;
+  class Holder { static first = list[0]; [key]() { return 3; } }
+  return flame(() => [Holder.first, (new Holder() as any).k2()]);
+}
+`, [1, 3], { notIn: { inspector: "nothing keeps these variables" } });
+
+it.refuses("static field and computed name made of local values, seen too late", `
+export function run() {
+  const list = [1, 2], key = "k" + list.length;
+  class Holder { static first = list[0]; [key]() { return 3; } }
+  return flame(() => Holder.first);
+}
+`, { message: /^Cannot send `Holder` to a runner: it used `\w+` while it was being defined, which cannot be seen any more; start with --import tinderbox\/register/, path: ["Holder"], at: "Holder.first" },
+{ onlyIn: { trait: "inspector", because: "stamps keep the variables" } });
 
 it.works("class that captures", `
 let unit = "cm";
@@ -192,6 +219,12 @@ export const run = async () => {
   return [metre instanceof Metre, metre.show(), foot instanceof Foot, foot.show()];
 };
 `, [true, "1m", true, "1ft"]);
+
+it.works("instances returned, classes of one declaration in flight", `
+const make = (unit: string) => class Length { show() { return unit; } };
+const Metre = make("m"), Foot = make("ft");
+export const run = async () => { const [metre, foot] = await Promise.all([flame(() => new Metre()), flame(() => new Foot())]); return [metre.show(), foot.show()]; };
+`, ["m", "ft"], { broken: { stamps: inFlight, inspector: inFlight } });
 
 it.works("instance returned, imported class", `
 import { Circle, Shape } from "./shapes.ts";

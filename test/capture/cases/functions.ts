@@ -2,6 +2,7 @@ import { family } from "../case.ts";
 
 const it = family("functions");
 export const functions = it.cases;
+const keepNames = { broken: { tsx: "functions that esbuild's __name() names lose their name" } };
 
 it.works("helper of the same file", `
 function area(width: number, height: number) { return width * height; }
@@ -116,7 +117,7 @@ export const run = () => flame(() => { write("a"); write("b"); return read(); })
 it.works("function in a captured object", `
 const tools = { double: (n: number) => n * 2, half: function (n: number) { return n / 2; } };
 export const run = () => flame(() => [tools.double(4), tools.half(4), tools.double.name, tools.half.name]);
-`, [8, 2, "double", "half"]);
+`, [8, 2, "double", "half"], keepNames);
 
 it.works("methods in a captured object", `
 const unit = "px";
@@ -133,7 +134,7 @@ export const run = () => flame(async () => [tools.plain(1), await tools.later(),
 `, ["4px", "4px", [3, "px"], 1, 2, 3]);
 
 it.works("methods in a captured object beside one with a computed name", `
-const tools = { plain() { return 1; }, ["computed" + 1]() { return 2; } } as Record<string, any>;
+const tools = { plain() { return 1; }, ["computed" + Math.min(1, 2)]() { return 2; } } as Record<string, any>;
 export const run = () => flame(() => [tools.plain(), tools.computed1()]);
 `, [1, 2], { broken: { stamps: "an object literal with a name that is computed is not stamped" } });
 
@@ -188,7 +189,7 @@ const named = (a: number, b: number) => a + b;
 const other = { key: (a: number) => a };
 function plain() {}
 export const run = () => flame(() => [named.name, named.length, other.key.name, plain.name]);
-`, ["named", 2, "key", "plain"], { notIn: { minified: "names are shortened" } });
+`, ["named", 2, "key", "plain"], { ...keepNames, notIn: { minified: "names are shortened" } });
 
 it.works("reassigned function variable", `
 let current = () => "first";
