@@ -1,7 +1,20 @@
 /** What runners print, on the parent's own streams: one line each, marked with where it is from, unable to move the cursor. */
-import type { Events } from "./events/index.ts";
 
-export function printRunnerOutput(events: Events): void {
+/** What is used of the event stream, which is a folder beside this file. */
+interface Printing {
+  on(name: "runner.log", print: (printed: Printed) => void): unknown;
+}
+
+interface Printed {
+  readonly runner: string;
+  /** 0 when the line belongs to none. */
+  readonly call: number;
+  readonly name: string;
+  readonly stream: "stdout" | "stderr";
+  readonly line: string;
+}
+
+export function printRunnerOutput(events: Printing): void {
   events.on("runner.log", ({ runner, call, name, stream, line }) => {
     const where = call === 0 ? runner : `${runner} ${name || "call"}#${call}`;
     process[stream].write(`[${printable(where)}] ${printable(line)}\n`);

@@ -10,10 +10,12 @@ const house: House = {
   levels: {
     // 4 roots: entry points and what composes the rest
     "src/index.ts": 4,
+    "src/flame.ts": 4,
+    "src/runtime.ts": 4,
+    "src/trace.ts": 4,
     "src/plugin.ts": 4,
     "src/register.ts": 4,
     "src/stamp.ts": 4,
-    "src/testing.ts": 4,
     "src/cli/": 4,
     "src/dashboard/": 4,
     "runners/": 4,
@@ -41,6 +43,7 @@ const house: House = {
     "src/hash.ts": 0,
     "src/lines.ts": 0,
     "src/options.ts": 0,
+    "src/print.ts": 0,
     "src/events/": 0,
     "src/value/": 0,
   },

@@ -11,7 +11,7 @@ import { NotInScope } from "./inspect.ts";
 import { type Located, captureMode, locate } from "./locate.ts";
 import { explain, refuse } from "./refuse.ts";
 import { registry } from "./stamp.ts";
-import { type SourceFile, type Unit, bindingOf, importInfoOf, stampedFile } from "./units.ts";
+import { type SourceFile, type Unit, bindingOf, importInfoOf, stampedFile, textOf, unitByNumber } from "./units.ts";
 
 /** An encoded call: what is sent, and the units that the runner must have before it. */
 export interface Captured {
@@ -33,13 +33,17 @@ export function capture(fn: (...args: never[]) => unknown): Captured {
   if (!root) throw explain(refuse(fn, ["closure"]));
   hooks.file = root.file;
   try {
+    let payload: Payload;
     try {
-      return { payload: encode(fn, hooks), units: hooks.units, root };
+      payload = encode(fn, hooks);
     } catch (error) {
       if (error !== needGroups) throw error;
       hooks.groups = findGroups(fn);
-      return { payload: encode(fn, hooks), units: hooks.units, root };
+      payload = encode(fn, hooks);
     }
+    // Code that cannot be written is refused now, not when the call is on its way.
+    for (const number of hooks.units) textOf(unitByNumber(number)!);
+    return { payload, units: hooks.units, root };
   } catch (error) {
     throw explain(error, root);
   }

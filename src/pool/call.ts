@@ -33,7 +33,6 @@ export interface Call extends CallRequest {
   sent: boolean;
   /** Its caller has been told the end; only the slot is still taken. */
   settled: boolean;
-  queuedAt: number;
   startedAt: number;
   clock: Deadline | undefined;
   bootClock: Deadline | undefined;

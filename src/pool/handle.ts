@@ -21,6 +21,8 @@ export class Pool {
   #resolved: ResolvedPoolOptions;
   #running: RunningPool | undefined;
   #closed = false;
+  /** What `resize` has set; it outlives the runners. */
+  #bounds: { readonly min?: number; readonly max?: number } = {};
 
   constructor(name: string, options: PoolOptions, host: PoolHost) {
     this.name = name;
@@ -51,6 +53,8 @@ export class Pool {
   /** Changes the bounds; runners above `max` are drained as soon as they are idle. */
   resize(bounds: { readonly min?: number; readonly max?: number }): void {
     this.#run().resize(bounds);
+    this.#bounds = { ...this.#bounds, ...bounds };
+    this.#resolved = this.#resolve();
   }
 
   /** Resolves when no call waits or runs; new ones are still accepted. */
@@ -81,7 +85,8 @@ export class Pool {
   }
 
   #resolve(): ResolvedPoolOptions {
-    return resolvePoolOptions(this.name, { ...this.#host.defaults(), ...this.#declared }, this.#host.fallback());
+    const given = Object.entries({ ...this.#declared, ...this.#bounds }).filter(([, value]) => value !== undefined);
+    return resolvePoolOptions(this.name, { ...this.#host.defaults(), ...Object.fromEntries(given) }, this.#host.fallback());
   }
 
   #run(): RunningPool {

@@ -27,7 +27,8 @@ export interface LinkOptions {
 
 export interface LinkHandlers {
   ready(link: RunnerLink): void;
-  bootFailed(link: RunnerLink, error: BootError): void;
+  /** Exactly once instead of `ready`. `wanted` is false when the boot was taken back. */
+  bootFailed(link: RunnerLink, error: BootError, wanted: boolean): void;
   /** Exactly once after `ready`: the runner is no more. */
   gone(link: RunnerLink, end: LinkEnd): void;
   message(link: RunnerLink, message: Message): void;
@@ -252,7 +253,7 @@ export class RunnerLink {
       cause, phase: this.#phase, stderr, permanent: (cause as { permanent?: unknown } | undefined)?.permanent === true,
     });
     if (!this.#cancelled) this.#deps.events.emit("boot.failed", { pool: this.options.pool, runner: this.id, error });
-    this.#handlers.bootFailed(this, error);
+    this.#handlers.bootFailed(this, error, !this.#cancelled);
   }
 
   #cancelled = false;

@@ -1,20 +1,20 @@
 /**
  * A pool: carries out what its core decides, with real runners, real clocks and real callers.
  */
-import {
-  AbortError, BootError, CallTimeoutError, PoolClosedError, QueueFullError, QueueTimeoutError, RunnerLostError,
-} from "../errors.ts";
-import type { Events } from "../events/index.ts";
-import type { Clock, Timer } from "../ports/clock.ts";
+import { type BootError, ProtocolError } from "../errors.ts";
+import type { Timer } from "../ports/clock.ts";
 import { resolveCount } from "../options.ts";
 import { decode } from "../value/decode.ts";
 import { encode } from "../value/encode.ts";
+import type { Payload } from "../value/port.ts";
 import { Dock } from "../wire/dock.ts";
 import type { Message } from "../wire/messages.ts";
 import { type Call, type CallRequest, joinStack, maxRepeats, ownStack } from "./call.ts";
 import { type Command, type Event, PoolCore } from "./core.ts";
 import { Deadlines } from "./deadlines.ts";
+import { aborted, bootTooLate, callTimeout, closedDuring, closedForCalls, queueFull, queueTimeout, runnerLost } from "./failures.ts";
 import { type LinkEnd, type LinkHandlers, RunnerLink } from "./link.ts";
+import { Ledger, type LedgerDeps } from "./ledger.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 
 export interface PoolStats {
@@ -26,13 +26,9 @@ export interface PoolStats {
   readonly boots: { readonly ok: number; readonly failed: number };
 }
 
-export interface PoolDeps {
-  readonly clock: Clock;
-  readonly events: Events;
+export interface PoolDeps extends LedgerDeps {
   /** URL of the application's entry file, which runners must not import. */
   readonly entry: string | null;
-  /** Told of each call that begins (1) and each that its caller is done with (-1): live calls keep the process alive. */
-  live(change: 1 | -1): void;
 }
 
 /** How long a cancelled call may go on before its runner is given up. */
@@ -51,27 +47,24 @@ export class RunningPool {
   readonly #dock: Dock;
   readonly #deadlines: Deadlines;
   readonly #links = new Map<number, RunnerLink>();
-  readonly #calls = new Map<number, Call>();
+  readonly #ledger: Ledger;
   readonly #commands: Command[] = [];
   readonly #overdue = new Set<RunnerLink>();
   readonly #idleWaiters: (() => void)[] = [];
   readonly #goneWaiters: (() => void)[] = [];
   #carrying = false;
-  #nextCall = 1;
   #tick: Timer | undefined;
   #tickAt = Infinity;
   #closed = false;
-  #everBooted = false;
   #lastBootError: BootError | undefined;
-  #completed = 0;
-  #failed = 0;
   #boots = { ok: 0, failed: 0 };
 
   constructor(name: string, options: ResolvedPoolOptions, deps: PoolDeps) {
     this.name = name;
     this.#options = options;
     this.#deps = deps;
-    this.#core = new PoolCore({ ...options, slotsPerRunner: options.concurrency, backoffMs });
+    this.#core = new PoolCore({ ...options, slotsPerRunner: options.concurrency, backoffMs, scaleFailed: (error) => deps.events.emit("hook.failed", { event: "scale", error }) });
+    this.#ledger = new Ledger(name, deps);
     this.#dock = new Dock(options.backend.listen, deps.clock);
     this.#deadlines = new Deadlines(deps.clock);
   }
@@ -80,9 +73,9 @@ export class RunningPool {
     return this.#options;
   }
 
-  /** Calls whose callers still wait. */
+  /** Calls that wait or run, also for nobody any more. */
   get live(): number {
-    return this.#calls.size;
+    return this.#ledger.size;
   }
 
   get closed(): boolean {
@@ -95,37 +88,31 @@ export class RunningPool {
 
   /** Takes a call over: from here on it ends exactly once. Throws when it cannot be taken. */
   run(request: CallRequest): void {
-    const { options } = request;
-    if (this.#closed) {
-      throw new PoolClosedError(`Cannot call: pool "${this.name}" is closed; declare another`, { started: false });
-    }
+    if (this.#closed) throw closedForCalls(this.name);
     if (this.#core.queued >= this.#options.queueLimit && this.#core.freeSlots === 0) {
-      const limit = this.#options.queueLimit;
-      throw new QueueFullError(`Cannot call: the queue of pool "${this.name}" is full with ${limit}; wait for some calls, or raise queueLimit`, { limit });
+      throw queueFull(this.name, this.#options.queueLimit);
     }
-    const id = this.#nextCall++;
-    const call: Call = {
-      ...request, id, attempt: 0, link: undefined, sent: false, settled: false, queuedAt: this.#deps.clock.now(), startedAt: 0,
-      clock: undefined, bootClock: undefined, onAbort: undefined,
-    };
-    this.#calls.set(id, call);
-    this.#deps.live(1);
-    if (options.signal) {
-      call.onAbort = () => this.#abort(call, new AbortError("Cannot go on: the call was aborted", { cause: options.signal!.reason as unknown }));
-      options.signal.addEventListener("abort", call.onAbort, { once: true });
-    }
-    this.#enqueue(call);
+    this.#enqueue(this.#ledger.add(request, (call) => this.#abort(call, aborted(call))));
   }
 
   #enqueue(call: Call): void {
-    const { options } = call;
-    if (this.#deps.events.has("call.queued")) this.#deps.events.emit("call.queued", { pool: this.name, call: call.id, name: options.name });
-    this.#step({ type: "call", call: call.id, priority: options.priority, key: options.key });
+    const { priority, key, queueTimeoutMs } = call.options;
+    this.#ledger.queued(call);
+    this.#step({ type: "call", call: call.id, priority, key });
     if (call.link || call.settled) return;
-    call.clock = this.#deadlines.add(options.queueTimeoutMs, () => {
-      this.#abort(call, new QueueTimeoutError(`Cannot run ${title(call)}: no slot of pool "${this.name}" came free within ${options.queueTimeoutMs} ms; raise max or queueTimeout`, { timeoutMs: options.queueTimeoutMs }));
+    call.clock = this.#deadlines.add(queueTimeoutMs, () => this.#abort(call, queueTimeout(call, this.name)));
+    this.#expectBoot(call);
+  }
+
+  /** A waiter that has seen no runner come up in all of `bootTimeout`, and has none now, is told why. */
+  #expectBoot(call: Call): void {
+    const { bootTimeoutMs } = this.#options;
+    const seen = this.#boots.ok;
+    call.bootClock = this.#deadlines.add(bootTimeoutMs, () => {
+      if (call.settled || call.link) return;
+      if (this.#core.ready > 0 || this.#boots.ok > seen) this.#expectBoot(call);
+      else this.#abort(call, bootTooLate(call, this.name, bootTimeoutMs, this.#lastBootError));
     });
-    if (!this.#everBooted) call.bootClock = this.#deadlines.add(this.#options.bootTimeoutMs, () => this.#bootTooLate(call));
   }
 
   stats(): PoolStats {
@@ -134,8 +121,8 @@ export class RunningPool {
       runners: { booting: core.booting, ready: core.ready, draining: core.draining },
       slots: { busy: core.running, free: core.freeSlots },
       queued: core.queued,
-      completed: this.#completed,
-      failed: this.#failed,
+      completed: this.#ledger.completed,
+      failed: this.#ledger.failed,
       boots: { ...this.#boots },
     };
   }
@@ -159,14 +146,16 @@ export class RunningPool {
     this.#closed = true;
     this.#step({ type: "close" });
     const timer = this.#deps.clock.timer(timeoutMs, () => {
-      for (const call of [...this.#calls.values()]) {
-        this.#settle(call, () => call.reject(new PoolClosedError(`Cannot finish ${title(call)}: pool "${this.name}" was closed`, { started: call.link !== undefined })));
+      for (const call of this.#ledger.all()) {
+        const error = closedDuring(call, this.name);
+        ownStack(error, call);
+        this.#ledger.reject(call, error);
         if (!call.link) this.#release(call);
       }
       for (const link of this.#links.values()) link.kill("the pool was closed");
     });
     timer.hold(true);
-    while (this.#links.size > 0) await new Promise<void>((resolve) => this.#goneWaiters.push(resolve));
+    while (this.#links.size > 0 || this.#ledger.size > 0) await new Promise<void>((resolve) => this.#goneWaiters.push(resolve));
     timer.cancel();
     this.#tick?.cancel();
     this.#deadlines.close();
@@ -208,7 +197,7 @@ export class RunningPool {
         this.#boot(command.runner);
         break;
       case "dispatch":
-        this.#dispatch(this.#calls.get(command.call)!, this.#links.get(command.runner)!);
+        this.#dispatch(this.#ledger.get(command.call)!, this.#links.get(command.runner)!);
         break;
       case "drain": {
         const link = this.#links.get(command.runner)!;
@@ -235,16 +224,15 @@ export class RunningPool {
 
   readonly #handlers: LinkHandlers = {
     ready: (link) => {
-      this.#everBooted = true;
       this.#boots.ok++;
       this.#step({ type: "booted", runner: link.options.number });
     },
-    bootFailed: (link, error) => {
-      this.#boots.failed++;
-      this.#lastBootError = error;
+    bootFailed: (link, error, wanted) => {
+      if (wanted) this.#boots.failed++;
+      if (wanted) this.#lastBootError = error;
       this.#links.delete(link.options.number);
       this.#step({ type: "bootFailed", runner: link.options.number });
-      if (error.permanent) for (const id of [...this.#core.waiting]) this.#abort(this.#calls.get(id)!, error);
+      if (error.permanent) for (const id of [...this.#core.waiting]) this.#abort(this.#ledger.get(id)!, error);
       this.#noteGone();
     },
     gone: (link, end) => this.#gone(link, end),
@@ -264,15 +252,12 @@ export class RunningPool {
       if (!link.dispatch(call.id, call.attempt, payload, units)) return;
       call.sent = true;
       const { timeoutMs } = call.options;
-      call.clock = this.#deadlines.add(timeoutMs, () => {
-        this.#abort(call, new CallTimeoutError(`Cannot finish ${title(call)}: it ran for ${timeoutMs} ms on runner ${link.id}; raise timeout, or check why`, { timeoutMs, runner: link.id }));
-      });
-      const { events } = this.#deps;
-      if (events.has("call.started")) events.emit("call.started", { pool: this.name, call: call.id, name: call.options.name, runner: link.id, attempt: call.attempt });
+      call.clock = this.#deadlines.add(timeoutMs, () => this.#abort(call, callTimeout(call, link.id)));
+      this.#ledger.started(call, link.id);
     };
     if (payload.pending) {
       payload.pending.then(send, (error: unknown) => {
-        this.#settle(call, () => call.reject(error));
+        this.#ledger.reject(call, error);
         this.#release(call);
       });
     } else send();
@@ -285,9 +270,10 @@ export class RunningPool {
         this.#finish(link, message);
         break;
       case "progress": {
-        const call = this.#calls.get(message.id);
+        const call = this.#ledger.get(message.id);
         if (!call || call.settled || call.link !== link) break;
-        this.#guarded("onProgress", () => call.options.onProgress?.(decode(message.value, link.receive)));
+        const { value } = this.#read(link, message.value);
+        this.#guarded("onProgress", () => call.options.onProgress?.(value));
         break;
       }
       case "log":
@@ -309,28 +295,34 @@ export class RunningPool {
   }
 
   #finish(link: RunnerLink, message: Extract<Message, { type: "result" | "error" }>): void {
-    const call = this.#calls.get(message.id);
+    const call = this.#ledger.get(message.id);
     if (!call || call.link !== link) return;
     if (!call.settled) {
-      let value: unknown;
-      let failed = message.type === "error";
-      try {
-        value = decode(message.value, link.receive);
-      } catch (error) {
-        failed = true;
-        value = error;
+      const { value, failed } = this.#read(link, message.value);
+      if (message.type === "result" && !failed) this.#ledger.resolve(call, value);
+      else {
+        joinStack(value, call, link.id);
+        this.#ledger.reject(call, value);
       }
-      if (failed) joinStack(value, call, link.id);
-      this.#settle(call, () => (failed ? call.reject(value) : call.resolve(value)), failed ? value : undefined, failed);
     }
     this.#release(call);
+  }
+
+  /** What a runner says, or why it cannot be understood; a runner that does not speak the protocol is ended. */
+  #read(link: RunnerLink, payload: Payload): { readonly value: unknown; readonly failed: boolean } {
+    try {
+      return { value: decode(payload, link.receive), failed: false };
+    } catch (error) {
+      if (error instanceof ProtocolError) link.kill(error.message);
+      return { value: error, failed: true };
+    }
   }
 
   /** The caller is told at once; the slot stays taken until the runner confirms or its grace is over. */
   #abort(call: Call, error: Error): void {
     if (call.settled) return;
     ownStack(error, call);
-    this.#settle(call, () => call.reject(error), error, true);
+    this.#ledger.reject(call, error);
     const { link } = call;
     if (!link) {
       this.#release(call);
@@ -347,75 +339,44 @@ export class RunningPool {
   /** A runner with a call past its grace is not going to answer; it goes as soon as nobody waits for it any more. */
   #giveUp(link: RunnerLink): void {
     if (!this.#overdue.has(link)) return;
-    for (const call of this.#calls.values()) if (call.link === link && !call.settled) return;
-    link.kill("a cancelled call did not stop within its grace");
+    if (this.#ledger.on(link).every((call) => call.settled)) link.kill("a cancelled call did not stop within its grace");
   }
 
   #gone(link: RunnerLink, end: LinkEnd): void {
     this.#links.delete(link.options.number);
     this.#overdue.delete(link);
-    const stranded = [...this.#calls.values()].filter((call) => call.link === link);
+    const stranded = this.#ledger.on(link);
     this.#step({ type: "gone", runner: link.options.number });
     for (const call of stranded) {
       call.link = undefined;
       call.clock?.cancel();
-      if (call.settled) this.#calls.delete(call.id);
+      if (call.settled) this.#ledger.forget(call);
       else if (!call.sent) this.#enqueue(call);
       else if (call.options.idempotent && call.attempt < maxRepeats) {
         call.attempt++;
         call.sent = false;
         this.#enqueue(call);
       } else {
-        const { exitCode, signal, stderr } = end;
-        const error = new RunnerLostError(`Cannot finish ${title(call)}: runner ${link.id} was lost, ${end.reason}`, {
-          runner: link.id, scope: "machine", started: true, exitCode, signal, stderr, reason: end.reason,
-        });
+        const error = runnerLost(call, link, end);
         ownStack(error, call);
-        this.#settle(call, () => call.reject(error), error, true);
-        this.#calls.delete(call.id);
+        this.#ledger.reject(call, error);
+        this.#ledger.forget(call);
       }
     }
     this.#noteGone();
   }
 
-  #bootTooLate(call: Call): void {
-    if (this.#everBooted || call.settled || call.link) return;
-    const cause = this.#lastBootError;
-    this.#abort(call, new BootError(`Cannot run ${title(call)}: no runner of pool "${this.name}" came up within ${this.#options.bootTimeoutMs} ms${cause ? `; the last attempt: ${cause.message}` : ""}`, {
-      cause, phase: cause?.phase ?? "requested", permanent: false, stderr: cause?.stderr ?? [],
-    }));
-  }
-
-  /** Tells the caller, once. */
-  #settle(call: Call, tell: () => void, error?: unknown, failed = false): void {
-    if (call.settled) return;
-    call.settled = true;
-    this.#deps.live(-1);
-    call.clock?.cancel();
-    call.bootClock?.cancel();
-    if (call.onAbort) call.options.signal?.removeEventListener("abort", call.onAbort);
-    const { events, clock } = this.#deps;
-    if (failed) this.#failed++;
-    else this.#completed++;
-    if (failed && events.has("call.failed")) {
-      events.emit("call.failed", { pool: this.name, call: call.id, name: call.options.name, runner: call.link?.id, error });
-    } else if (!failed && events.has("call.finished")) {
-      events.emit("call.finished", { pool: this.name, call: call.id, name: call.options.name, runner: call.link?.id ?? "", ms: clock.now() - call.startedAt });
-    }
-    tell();
-  }
-
   /** Frees the slot. */
   #release(call: Call): void {
     const { link } = call;
-    call.clock?.cancel();
-    this.#calls.delete(call.id);
+    this.#ledger.forget(call);
+    if (this.#closed) this.#noteGone();
     this.#step({ type: "done", call: call.id });
     if (link) this.#giveUp(link);
   }
 
   #print(link: RunnerLink, call: number, stream: "stdout" | "stderr", line: string): void {
-    const name = this.#calls.get(call)?.options.name ?? "";
+    const name = this.#ledger.get(call)?.options.name ?? "";
     this.#deps.events.emit("runner.log", { pool: this.name, runner: link.id, call, name, stream, line });
   }
 
@@ -430,10 +391,6 @@ export class RunningPool {
       this.#deps.events.emit("hook.failed", { event, error });
     }
   }
-}
-
-function title(call: Call): string {
-  return call.options.name ? `call "${call.options.name}"` : `call ${call.id}`;
 }
 
 /** 100 ms doubled at each failure up to 30 s, with jitter: a thousand parents must not come back in step. */

@@ -4,9 +4,10 @@
  */
 import { ProtocolError } from "../errors.ts";
 import type { Connection } from "../ports/transport.ts";
-import { type Frame, FrameReader, FrameWriter, type Limits, defaultLimits } from "./frames.ts";
-import { type Message, type MessageType, decodeMessage, encodeMessage, types } from "./messages.ts";
-import { IncomingTransfers, OutgoingTransfers, chunkBytes } from "./transfers.ts";
+import { type Frame, FrameReader, type Limits, defaultLimits } from "./frames.ts";
+import { type Message, type MessageType, decodeMessage, types } from "./messages.ts";
+import { Outbox } from "./outbox.ts";
+import { IncomingTransfers } from "./transfers.ts";
 
 export type Role = "parent" | "runner";
 
@@ -33,11 +34,7 @@ const allowed: Record<Role, Record<"hello" | "opening" | "open", ReadonlySet<Mes
   },
 };
 const opens: Record<Role, MessageType> = { parent: "ready", runner: "welcome" };
-const nothing = Buffer.alloc(0);
 const helloBytes = 1024;
-
-/** One function for all sessions and ticks: a closure for each would be garbage for each. */
-const flushIfScheduled = (session: Session): void => session.flushIfScheduled();
 
 export class Session {
   readonly #connection: Connection;
@@ -48,14 +45,10 @@ export class Session {
   readonly #limits: Limits;
   readonly #reader: FrameReader;
   readonly #incoming: IncomingTransfers;
-  readonly #writer = new FrameWriter();
-  readonly #outgoing = new OutgoingTransfers();
-  /** Messages that wait for the last chunk of one of their transfers. */
-  readonly #held = new Map<number, () => void>();
+  readonly #outbox: Outbox;
   #phase: "hello" | "opening" | "open" | "closed";
   #error: Error | undefined;
-  #blocked = false;
-  #scheduled = false;
+  #destroyed = false;
 
   /**
    * `peer`: the handlers on a runner, who trusts the address it was given; the gatekeeper on a parent. `refused` is
@@ -76,12 +69,10 @@ export class Session {
     }
     this.#reader = new FrameReader(this.#authenticate ? helloBytes : limits.frameBytes);
     this.#incoming = new IncomingTransfers(limits);
+    this.#outbox = new Outbox(connection);
     connection.attach({
       data: (chunk) => this.#data(chunk),
-      drain: () => {
-        this.#blocked = false;
-        this.#pump();
-      },
+      drain: () => this.#outbox.drained(),
       close: (error) => this.#closed(error),
     });
   }
@@ -92,82 +83,27 @@ export class Session {
 
   /** Queues a message; everything sent in one tick leaves in one write. After the end it does nothing. */
   send(message: Message): void {
-    if (this.#phase === "closed") return;
-    const { type, id, body, buffers } = encodeMessage(message);
-    if (buffers.length === 0 && body.length <= chunkBytes) this.#add(type, id, body);
-    else this.#sendLong(type, id, body, buffers);
-    this.#schedule();
+    this.#outbox.send(message);
   }
 
   /** Writes what waits right now: before `process.exit`, or when latency matters more than the number of writes. */
   flush(): void {
-    this.#scheduled = false;
-    const bytes = this.#writer.take();
-    if (bytes && !this.#connection.write(bytes)) this.#blocked = true;
-    if (!this.#outgoing.empty) this.#pump();
+    this.#outbox.flush();
   }
 
-  flushIfScheduled(): void {
-    if (this.#scheduled) this.flush();
-  }
-
-  /** Flushes and ends. */
+  /** Sends what was given to it, then ends. */
   end(): void {
-    if (this.#phase === "closed") return;
-    this.flush();
-    this.#connection.end();
+    this.#outbox.end();
   }
 
   destroy(error?: Error): void {
     this.#error ??= error;
+    this.#destroyed = true;
     this.#connection.destroy();
   }
 
   hold(alive: boolean): void {
     this.#connection.hold(alive);
-  }
-
-  #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    // A tick queued from a microtask runs after all of them: every call that ends now shares the write.
-    process.nextTick(flushIfScheduled, this);
-  }
-
-  #add(type: number, id: number, body: Uint8Array, attachments?: readonly number[], bodyAttached?: boolean): void {
-    const full = this.#writer.add(type, id, body, attachments, bodyAttached);
-    if (full && !this.#connection.write(full)) this.#blocked = true;
-  }
-
-  #sendLong(type: number, id: number, body: Uint8Array, buffers: readonly Uint8Array[]): void {
-    const bodyAttached = body.length > chunkBytes;
-    const parts = bodyAttached ? [body, ...buffers] : buffers;
-    const transfers = parts.map((part) => this.#outgoing.open(part));
-    let left = transfers.length;
-    const done = (): void => {
-      if (--left === 0) this.#add(type, id, bodyAttached ? nothing : body, transfers, bodyAttached);
-    };
-    for (const transfer of transfers) this.#held.set(transfer, done);
-  }
-
-  /** Sends chunks, a turn each, for as long as the other side keeps up. */
-  #pump(): void {
-    while (!this.#blocked && this.#phase !== "closed") {
-      const chunk = this.#outgoing.next();
-      if (!chunk) break;
-      const gathered = this.#writer.take();
-      if (gathered) this.#connection.write(gathered);
-      const prefix = chunk.prefix ?? nothing;
-      this.#connection.write(Buffer.concat([this.#writer.header(0, chunk.number, prefix.length + chunk.bytes.length), prefix]));
-      if (!this.#connection.write(chunk.bytes)) this.#blocked = true;
-      if (chunk.last) {
-        const done = this.#held.get(chunk.number);
-        this.#held.delete(chunk.number);
-        done?.();
-      }
-    }
-    const rest = this.#writer.take();
-    if (rest && !this.#connection.write(rest)) this.#blocked = true;
   }
 
   #data(chunk: Buffer): void {
@@ -181,7 +117,7 @@ export class Session {
   }
 
   readonly #take = (frame: Frame): void => {
-    if (this.#error || this.#phase === "closed") return;
+    if (this.#destroyed || this.#phase === "closed") return;
     if (frame.type === 0) {
       if (this.#phase !== "open") throw new ProtocolError("Cannot open a transfer: the session is not open");
       if (frame.attachments.length > 0) throw new ProtocolError("Cannot read a chunk: it has attachments");
@@ -214,6 +150,7 @@ export class Session {
   #closed(error?: Error): void {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
+    this.#outbox.close();
     if (this.#handlers) this.#handlers.closed(this.#error ?? error);
     else this.#refused?.();
   }

@@ -48,17 +48,8 @@ function pick(value: unknown, kind: Kind, message: string, path: string): unknow
   } else if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     const record = value as Record<string, unknown>;
     const names = Object.keys(kind);
-    return Object.fromEntries(
-      names.map((name) => [
-        name,
-        pick(
-          Object.hasOwn(record, name) ? record[name] : undefined,
-          kind[name]!,
-          message,
-          path ? `${path}.${name}` : name,
-        ),
-      ]),
-    );
+    const at = (name: string): string => (path ? `${path}.${name}` : name);
+    return Object.fromEntries(names.map((name) => [name, pick(record[name], kind[name]!, message, at(name))]));
   }
   throw new ProtocolError(`Cannot read ${message}: ${path || "it"} is wrong`);
 }

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { repository } from "../harness/script-folder.ts";
 
-export type Bundler = "vite" | "vite-minified" | "rolldown" | "rolldown-minified" | "esbuild" | "esbuild-minified";
+export type Bundler = "vite" | "vite-minified" | "rolldown" | "rolldown-minified" | "esbuild" | "esbuild-minified" | "esbuild-commonjs";
 
 interface Plugins {
   vite(): never;
@@ -41,20 +41,21 @@ export async function bundle(bundler: Bundler, folder: string, entry: string): P
     await built.close();
   } else {
     const { build } = await import("esbuild");
+    const commonjs = bundler === "esbuild-commonjs";
     await build({
       entryPoints: { entry: input },
       absWorkingDir: folder,
       bundle: true,
       minify,
-      format: "esm",
+      format: commonjs ? "cjs" : "esm",
       platform: "node",
       target: "esnext",
       outdir: dir,
-      outExtension: { ".js": ".mjs" },
+      outExtension: { ".js": commonjs ? ".cjs" : ".mjs" },
       external: ["tinderbox", "tinderbox/*"],
       plugins: [tinderbox.esbuild()],
       logLevel: "silent",
     });
   }
-  return "dist/entry.mjs";
+  return existsSync(join(dir, "entry.cjs")) ? "dist/entry.cjs" : "dist/entry.mjs";
 }

@@ -12,6 +12,8 @@ export type Trait =
   | "tsx"
   /** All modules have become one or a few. */
   | "bundle"
+  /** Each function that may travel is a file of its own. */
+  | "chunks"
   /** Names are shortened. */
   | "minified"
   /** Types are taken out before the module is written. */

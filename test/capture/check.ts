@@ -4,11 +4,11 @@ import { slugOf } from "./case.ts";
 import { type FrontEnd, type Outcome, type Ran, inapplicable, placeOf, runCases } from "./front-ends.ts";
 
 /** Declares one test for each case in each front end; all cases of a front end run in one process. */
-export function testCases(cases: readonly Case[], frontEnds: readonly FrontEnd[]): void {
+export function testCases(cases: readonly Case[], frontEnds: readonly FrontEnd[], run: (cases: readonly Case[], frontEnd: FrontEnd) => Promise<Ran> = runCases): void {
   describe.each(frontEnds)("$name", (frontEnd) => {
     let ran: Ran;
     beforeAll(async () => {
-      ran = await runCases(cases, frontEnd);
+      ran = await run(cases, frontEnd);
     }, 120_000);
 
     test("the process ends by itself", () => {
@@ -33,6 +33,7 @@ export function testCases(cases: readonly Case[], frontEnds: readonly FrontEnd[]
   });
 }
 
+/** Compares what became of a case with what the table says. */
 function check(one: Case, outcome: Outcome, { traits }: FrontEnd): void {
   const { refused, expected } = one;
   const { error } = outcome;

@@ -35,13 +35,16 @@ export const frontEnds: readonly FrontEnd[] = [
 ];
 
 export const bundles: readonly FrontEnd[] = [
-  { name: "vite build", traits: ["stamps", "bundle", "compiled"], capture: "transform", bundler: "vite" },
-  { name: "vite build, minified", traits: ["stamps", "bundle", "compiled", "minified"], capture: "transform", bundler: "vite-minified" },
-  { name: "rolldown", traits: ["stamps", "bundle", "compiled"], capture: "transform", bundler: "rolldown" },
-  { name: "rolldown, minified", traits: ["stamps", "bundle", "compiled", "minified"], capture: "transform", bundler: "rolldown-minified" },
+  { name: "vite build", traits: ["stamps", "bundle", "chunks", "compiled"], capture: "transform", bundler: "vite" },
+  { name: "vite build, minified", traits: ["stamps", "bundle", "chunks", "compiled", "minified"], capture: "transform", bundler: "vite-minified" },
+  { name: "rolldown", traits: ["stamps", "bundle", "chunks", "compiled"], capture: "transform", bundler: "rolldown" },
+  { name: "rolldown, minified", traits: ["stamps", "bundle", "chunks", "compiled", "minified"], capture: "transform", bundler: "rolldown-minified" },
   { name: "esbuild", traits: ["stamps", "bundle", "compiled"], capture: "transform", bundler: "esbuild" },
   { name: "esbuild, minified", traits: ["stamps", "bundle", "compiled", "minified"], capture: "transform", bundler: "esbuild-minified" },
+  { name: "esbuild, CommonJS", traits: ["stamps", "bundle", "compiled"], capture: "transform", bundler: "esbuild-commonjs", entry: "cjs" },
 ];
+
+export const inVitest: FrontEnd = { name: "vitest", traits: ["stamps", "vitest"], capture: "transform" };
 
 /** What became of one case. */
 export interface Outcome {
@@ -62,12 +65,12 @@ export interface Outcome {
 }
 
 /** Why a case does not apply, or undefined when it does. */
-export function inapplicable(one: Case, { traits, entry, bundler = "" }: FrontEnd): string | undefined {
+export function inapplicable(one: Case, { traits, entry }: FrontEnd): string | undefined {
   if (one.onlyIn && !traits.includes(one.onlyIn.trait)) return one.onlyIn.because;
   for (const trait of traits) if (one.notIn[trait] !== undefined) return one.notIn[trait];
   if (traits.includes("javascript") && one.language === "ts" && one.onlyIn) return "has no JavaScript form";
   if (traits.includes("tsx") && traits.includes("stamps") && one.language === "cjs") return "tsx loads CommonJS past all load hooks";
-  if (/vite|rolldown/.test(bundler) && one.language === "cjs") return "a bug: the plugin writes import.meta into CommonJS, and the build fails";
+  if (traits.includes("bundle") && one.language === "cjs" && entry !== "cjs") return "ES modules that come out of a bundler cannot require the package";
   if (entry === "cjs" && one.language !== "cjs") return "an ES module has its own front ends";
   return undefined;
 }
@@ -109,7 +112,8 @@ export function placeOf({ source }: Case, text: string): string {
   return `:${before.split("\n").length}:${offset - before.lastIndexOf("\n")}`;
 }
 
-function writeFolder(cases: readonly Case[], { traits, entry = "ts" }: FrontEnd): { folder: string; entry: string } {
+/** Writes the modules of all cases into a folder of their own, with an entry that runs them. */
+export function writeFolder(cases: readonly Case[], { traits, entry = "ts" }: FrontEnd): { folder: string; entry: string } {
   const files: Record<string, string> = {};
   const plain = traits.includes("javascript");
   const write = (name: string, text: string): void => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { type Connection, type ConnectionHandlers } from "../../src/ports/transport.ts";
-import { MemoryConnection, memoryTransport } from "./memory-transport.ts";
+import type { Connection, ConnectionHandlers } from "../../src/ports/transport.ts";
+import { type MemoryConnection, memoryTransport } from "./memory-transport.ts";
 import { type Transport, runTransportCheck, testTransport, transportChecks } from "./transport.ts";
 
 testTransport("of this suite, within a process", memoryTransport);

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Connection, Listener } from "../../src/ports/transport.ts";
 import { until } from "../harness/until.ts";
 
@@ -344,6 +344,8 @@ export async function runTransportCheck(check: TransportCheck, transport: Transp
 /** The contract of `src/ports/transport.ts`, for one implementation. */
 export function testTransport(name: string, make: () => Transport): void {
   describe(`the transport ${name}`, () => {
-    for (const check of transportChecks) test(check.name, () => runTransportCheck(check, make()));
+    test.each(transportChecks)("$name", async (check) => {
+      await expect(runTransportCheck(check, make())).resolves.toBeUndefined();
+    });
   });
 }

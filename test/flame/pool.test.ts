@@ -213,7 +213,7 @@ describe("declaring", () => {
     [{ idle: "soon" }, 'Cannot use "soon" as option "idle"'],
     [{ scale: 3 }, "a function of a snapshot is wanted"],
     [{ onParentLoss: "stay" }, '"kill" or "drain" is wanted'],
-    [{ env: [1] }, "a list of names or a record of strings is wanted"],
+    [{ env: [1] }, "a name without \"=\" is wanted"],
   ])("with %j is refused", (options, message) => {
     expect(() => pool("refused", options as never)).toThrow(message);
   });

@@ -68,19 +68,19 @@ export class FakeBackend implements Backend {
     return this.machines.filter((machine) => machine.alive);
   }
 
-  async boot(request: BootRequest): Promise<Machine> {
+  async boot(wanted: BootRequest): Promise<Machine> {
     if (this.failing > 0) {
       this.failing--;
       throw new Error("no machine to be had");
     }
-    const machine = new FakeMachine(request.runner);
+    const machine = new FakeMachine(wanted.runner);
     this.machines.push(machine);
-    const connection = await this.#transport.dial(request.address);
+    const connection = await this.#transport.dial(wanted.address);
     machine.session = new Session(connection, {
       message: (message) => this.#answer(machine, message),
       closed: () => machine.end({ exitCode: 0 }),
     });
-    const { runner, token } = request;
+    const { runner, token } = wanted;
     machine.session.send({
       type: "hello",
       token,
@@ -143,7 +143,7 @@ export function fakeHost(): FakeHost {
 
 /** A call of a closure that the fake runner does not look at, and what became of it. */
 export function request(options: Partial<CallOptions> = {}): {
-  readonly request: CallRequest;
+  readonly made: CallRequest;
   readonly end: Promise<unknown>;
 } {
   let settle!: Pick<CallRequest, "resolve" | "reject">;
@@ -161,5 +161,5 @@ export function request(options: Partial<CallOptions> = {}): {
     onProgress: undefined,
     ...options,
   };
-  return { request: { captured, options: all, trace: { stack: "Error\n    at test" }, ...settle }, end };
+  return { made: { captured, options: all, trace: { stack: "Error\n    at test" }, ...settle }, end };
 }

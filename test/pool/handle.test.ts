@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { afterEach, describe, expect, test } from "vitest";
 import { PoolClosedError } from "../../src/errors.ts";
 import { Pool, PoolRegistry } from "../../src/pool/handle.ts";
@@ -5,8 +6,7 @@ import type { PoolOptions } from "../../src/pool/options.ts";
 import { until } from "../harness/until.ts";
 import { type FakeHost, fakeHost, request } from "./fake-backend.ts";
 
-/** Known to fail, for the reason at the test. To become `test` when `src/pool/` is mended. */
-const broken = test.fails;
+// `test.fails`: known to fail, for the reason given there. To become `test` when `src/pool/` is mended.
 
 const opened: { readonly pool: Pool; readonly host: FakeHost }[] = [];
 
@@ -15,7 +15,7 @@ function lab(options: PoolOptions = {}) {
   const pool = new Pool("media", options, host);
   opened.push({ pool, host });
   const call = (each: Parameters<typeof request>[0] = {}) => {
-    const { request: made, end } = request(each);
+    const { made, end } = request(each);
     pool.submit(made);
     return end;
   };
@@ -27,8 +27,8 @@ afterEach(async () => {
     const closing = pool.close();
     host.clock.advance(1_000_000);
     await closing;
-    expect(host.backend.alive).toEqual([]);
-    expect(host.clock.pending({ held: true })).toBe(0);
+    assert.deepEqual(host.backend.alive, []);
+    assert.equal(host.clock.pending({ held: true }), 0);
   }
 });
 
@@ -84,8 +84,8 @@ describe("stats", () => {
     expect(pool.stats()).toMatchObject({ runners: { booting: 1, ready: 0 }, queued: 2 });
     await ready(pool, 1);
     expect(pool.stats()).toMatchObject({ queued: 1, slots: { busy: 1, free: 0 }, boots: { ok: 1, failed: 0 } });
-    backend.answers = true;
     await until("the call there", () => backend.machines[0]!.calls.length === 1);
+    backend.answers = true;
     backend.machines[0]!.answer(1);
     await Promise.all(calls);
     expect(pool.stats()).toMatchObject({ queued: 0, completed: 2, slots: { busy: 0, free: 1 } });
@@ -166,7 +166,7 @@ describe("close", () => {
   });
 
   // RunningPool.close() waits for runners only: there are none while a failed boot is paused for.
-  broken("serves, or refuses, a call that waits between two boots", async () => {
+  test("serves, or refuses, a call that waits between two boots", async () => {
     const { pool, call, backend, host } = lab({ drainTimeout: "2s" });
     backend.failing = 1;
     const end = call();
@@ -210,7 +210,7 @@ describe("rest", () => {
   });
 
   // #resolve() reads the declared options again; the bounds of resize() are only in the running pool.
-  broken("keeps the bounds that resize() has set", async () => {
+  test("keeps the bounds that resize() has set", async () => {
     const { pool, call } = lab({ max: 4 });
     await call();
     pool.resize({ max: 1 });
@@ -228,14 +228,14 @@ test("exitNow ends all machines at once", async () => {
 });
 
 // { ...defaults, ...declared } copies what is undefined, too.
-broken("an option that a pool leaves undefined is taken from the defaults", () => {
+test("an option that a pool leaves undefined is taken from the defaults", () => {
   const host = fakeHost();
   host.options = { max: 7 };
   expect(new Pool("media", { max: undefined } as unknown as PoolOptions, host).options.max).toBe(7);
 });
 
 // RunningPool does not hand `scaleFailed` to its core: what a strategy throws is lost.
-broken("a strategy that throws becomes an event, and its pool goes on", async () => {
+test("a strategy that throws becomes an event, and its pool goes on", async () => {
   const failing = (): number => {
     throw new Error("broken strategy");
   };
@@ -247,7 +247,7 @@ broken("a strategy that throws becomes an event, and its pool goes on", async ()
 });
 
 // A boot that was taken back is reported to the pool as one that failed.
-broken("boots that were taken back are not counted as failed", async () => {
+test("boots that were taken back are not counted as failed", async () => {
   const { pool, call } = lab({ max: 4 });
   const calls = [call(), call(), call()];
   pool.resize({ max: 1 });

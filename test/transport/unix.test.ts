@@ -1,12 +1,14 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { dialUnix, listenUnix } from "../../src/transport/unix.ts";
-import { testTransport } from "../conformance/transport.ts";
+import type { Connection } from "../../src/ports/transport.ts";
+import { End, testTransport } from "../conformance/transport.ts";
 import { testRun } from "../harness/run.ts";
 import { repository } from "../harness/script-folder.ts";
+import { until } from "../harness/until.ts";
 import { runScript, startScript } from "../harness/script.ts";
 
 testTransport("unix", () => ({ listen: listenUnix, dial: dialUnix }));
@@ -65,6 +67,26 @@ test("fifty listeners leave neither a warning nor a hook behind", async () => {
   expect(warnings).toEqual([]);
   expect(process.listenerCount("exit")).toBe(hooks);
   expect(folders()).toEqual([]);
+});
+
+test("a closed listener leaves no socket in the kernel", async () => {
+  const listener = await listenUnix(() => undefined);
+  const bound = () => readFileSync("/proc/net/unix", "utf8").includes(listener.address);
+  expect(bound()).toBe(true);
+  listener.close();
+  expect(await until("no socket", () => !bound())).toBe(true);
+});
+
+test("a connection that breaks while it writes says why", async () => {
+  const accepted: Connection[] = [];
+  const listener = await listenUnix((connection) => accepted.push(connection));
+  const end = new End(await dialUnix(listener.address)).attach();
+  await until("a connection", () => accepted.length === 1);
+  for (let index = 0; index < 64; index++) end.connection.write(Buffer.alloc(65_536));
+  accepted[0]!.destroy();
+  await until("the end", () => end.closed);
+  listener.close();
+  expect(end.closes).toEqual([expect.objectContaining({ code: expect.stringMatching(/^(EPIPE|ECONNRESET)$/) })]);
 });
 
 test("a dial to what is no socket, is not there, or does not listen any more is refused", async () => {

@@ -107,7 +107,7 @@ describe("strangers", () => {
       slow.connection.write(Buffer.from([byte]));
       clock.advance(1_000);
     }
-    await closed(slow);
+    expect(await closed(slow)).toBe(true);
   });
 
   test("who has come in is not: the clock is stopped", async () => {
@@ -127,7 +127,7 @@ describe("strangers", () => {
     leaves.connection.end();
     lies.connection.write(randomBytes(100));
     await Promise.all([closed(leaves), closed(lies)]);
-    await until("no clock", () => clock.pending() === 0);
+    expect(await until("no clock", () => clock.pending() === 0)).toBe(true);
   });
 
   test("are 64 at a time; more are refused at once, and their place is free again when they go", async () => {
@@ -195,6 +195,16 @@ describe("the end of the dock", () => {
     await expect(broken.address()).rejects.toThrow("no socket");
     await broken.close();
   });
+});
+
+test("the end of a dock that fails to listen meanwhile is no failure", async () => {
+  const dock = new Dock(async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    throw new Error("no socket");
+  }, new FakeClock());
+  const address = dock.address();
+  await expect(dock.close()).resolves.toBeUndefined();
+  await expect(address).rejects.toThrow("no socket");
 });
 
 test("a dock that could not listen tries again the next time", async () => {

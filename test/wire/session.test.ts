@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, test, vi } from "vitest";
 import { ProtocolError } from "../../src/errors.ts";
+import type { ConnectionHandlers } from "../../src/ports/transport.ts";
 import { defaultLimits } from "../../src/wire/frames.ts";
 import { type Message, type ModuleText, encodeMessage, types } from "../../src/wire/messages.ts";
+import { Session } from "../../src/wire/session.ts";
 import { until } from "../harness/until.ts";
 import { frame } from "./bytes.ts";
 import {
@@ -206,7 +208,7 @@ const accepted: Record<"parent" | "runner", Record<string, Message["type"][]>> =
 };
 const cases = Object.entries(accepted).flatMap(([role, phases]) =>
   Object.entries(phases).flatMap(([phase, right]) =>
-    all.map((type) => ({ role, phase, type, ends: right.includes(type) ? "is taken" : "ends the connection" })),
+    all.map((type) => ({ role, phase, type, right: right.includes(type) })),
   ),
 );
 
@@ -227,24 +229,24 @@ describe("the phases", () => {
     return { party: parent, stranger, refused };
   }
 
-  test.each(cases)("at the $role, $phase: $type $ends", async ({ role, phase, type, ends }) => {
+  test.each(cases.filter(({ right }) => right))("at the $role, $phase: $type is taken", async (given) => {
+    const { party, stranger } = await at(given.role, given.phase);
+    party.messages.length = 0;
+    stranger.say(example[given.type]);
+    await party.see(given.type);
+    expect([party.messages, party.closes]).toEqual([[example[given.type]], []]);
+  });
+
+  test.each(cases.filter(({ right }) => !right))("at the $role, $phase: $type ends the connection", async (given) => {
+    const { role, phase, type } = given;
     const { party, stranger, refused } = await at(role, phase);
     party.messages.length = 0;
     stranger.say(example[type]);
-    if (ends === "is taken") {
-      await party.see(type);
-      expect(party.messages).toEqual([example[type]]);
-      expect(party.closes).toEqual([]);
-      return;
-    }
     await until("the end at the stranger's", () => stranger.closes.length > 0);
-    expect(party.messages).toEqual([]);
-    if (phase === "hello") expect([refused(), party.closes]).toEqual([1, []]);
-    else {
-      expect(party.closes).toEqual([
-        new ProtocolError(`Cannot accept message ${type}: the session is ${phase} at the ${role}`),
-      ]);
-    }
+    const breach = new ProtocolError(`Cannot accept message ${type}: the session is ${phase} at the ${role}`);
+    // Nobody is told of a stranger: there is no one who knows it.
+    const told = phase === "hello" ? { refused: 1, closes: [] } : { refused: 0, closes: [breach] };
+    expect({ messages: party.messages, refused: refused(), closes: party.closes }).toEqual({ messages: [], ...told });
   });
 
   test.each([
@@ -294,6 +296,35 @@ describe("the phases", () => {
     await turn();
     expect(party.closes).toHaveLength(1);
     expect(party.types).not.toContain("result");
+  });
+
+  test.each(["parent", "runner"])("a transfer before the session is open ends it at the %s", async (role) => {
+    const { party, stranger } = await at(role, "opening");
+    stranger.frame(0, 1, Buffer.alloc(8));
+    expect(await party.seeClosed()).toEqual(new ProtocolError("Cannot open a transfer: the session is not open"));
+  });
+
+  test("after a breach nothing more is read, and the end is told once, whatever the connection still says", async () => {
+    let handlers: ConnectionHandlers | undefined;
+    const runner = new Party();
+    let destroyed = 0;
+    runner.session = new Session(
+      {
+        attach: (given) => void (handlers = given),
+        write: () => true,
+        end: () => undefined,
+        destroy: () => void destroyed++,
+        hold: () => undefined,
+      },
+      runner,
+    );
+    handlers!.data(frame({ type: 200 }));
+    const { type, body } = encodeMessage(welcome);
+    handlers!.data(frame({ type, body, sequence: 1 }));
+    for (let time = 0; time < 2; time++) handlers!.close(new Error("reset"));
+    handlers!.data(frame({ type, body, sequence: 2 }));
+    const breach = new ProtocolError("Cannot accept message 200: the session is opening at the runner");
+    expect([runner.messages, runner.closes, destroyed]).toEqual([[], [breach], 1]);
   });
 
   test("one session that ends so leaves the others alone", async () => {

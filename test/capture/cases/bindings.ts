@@ -334,7 +334,7 @@ export async function run() {
   const later = 1;
   return call;
 }
-`, ["ReferenceError", true]);
+`, ["ReferenceError", true], { notIn: { minified: "names are shortened" } });
 
 it.works("undeclared global is the language's own error there", `
 declare const nowhere: number;

@@ -167,7 +167,7 @@ it.works("imported function under another name", `
 import { join } from "./join.ts";
 const alias = join;
 export const run = () => flame(() => alias("a", "b"));
-`, "a-b", { files: { "join.ts": `export function join(a: string, b: string) { return a + "-" + b; }\n` } });
+`, "a-b", { broken: { chunks: "there is no chunk for an import that only a value holds" }, files: { "join.ts": `export function join(a: string, b: string) { return a + "-" + b; }\n` } });
 
 it.works("imported function as the closure", `
 import { job } from "./job.ts";

@@ -1,0 +1,115 @@
+/** The calls that a pool has taken and not yet let go of. Tells each caller its end, once, and counts. */
+import type { Events } from "../events/index.ts";
+import type { Clock } from "../ports/clock.ts";
+import { type Call, type CallRequest } from "./call.ts";
+import type { RunnerLink } from "./link.ts";
+
+export interface LedgerDeps {
+  readonly clock: Clock;
+  readonly events: Events;
+  /** Told of each call that begins (1) and each that its caller is done with (-1): live calls keep the process alive. */
+  live(change: 1 | -1): void;
+}
+
+export class Ledger {
+  completed = 0;
+  failed = 0;
+  readonly #pool: string;
+  readonly #deps: LedgerDeps;
+  readonly #calls = new Map<number, Call>();
+  #next = 1;
+
+  constructor(pool: string, deps: LedgerDeps) {
+    this.#pool = pool;
+    this.#deps = deps;
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  get(id: number): Call | undefined {
+    return this.#calls.get(id);
+  }
+
+  all(): Call[] {
+    return [...this.#calls.values()];
+  }
+
+  on(link: RunnerLink): Call[] {
+    return this.all().filter((call) => call.link === link);
+  }
+
+  /** `abort` is called when the caller's signal fires before the call has ended. */
+  add(request: CallRequest, abort: (call: Call) => void): Call {
+    const call: Call = {
+      ...request,
+      id: this.#next++,
+      attempt: 0,
+      link: undefined,
+      sent: false,
+      settled: false,
+      startedAt: 0,
+      clock: undefined,
+      bootClock: undefined,
+      onAbort: undefined,
+    };
+    this.#calls.set(call.id, call);
+    this.#deps.live(1);
+    const { signal } = call.options;
+    if (signal) {
+      call.onAbort = () => abort(call);
+      signal.addEventListener("abort", call.onAbort, { once: true });
+    }
+    return call;
+  }
+
+  resolve(call: Call, value: unknown): void {
+    if (!this.#close(call)) return;
+    this.completed++;
+    const { events, clock } = this.#deps;
+    if (events.has("call.finished")) {
+      const ms = clock.now() - call.startedAt;
+      events.emit("call.finished", { ...this.#facts(call), runner: call.link?.id ?? "", ms });
+    }
+    call.resolve(value);
+  }
+
+  reject(call: Call, error: unknown): void {
+    if (!this.#close(call)) return;
+    this.failed++;
+    const { events } = this.#deps;
+    if (events.has("call.failed")) events.emit("call.failed", { ...this.#facts(call), runner: call.link?.id, error });
+    call.reject(error);
+  }
+
+  queued(call: Call): void {
+    const { events } = this.#deps;
+    if (events.has("call.queued")) events.emit("call.queued", this.#facts(call));
+  }
+
+  started(call: Call, runner: string): void {
+    const { events } = this.#deps;
+    if (events.has("call.started")) events.emit("call.started", { ...this.#facts(call), runner, attempt: call.attempt });
+  }
+
+  /** Nothing of the call is left. */
+  forget(call: Call): void {
+    call.clock?.cancel();
+    this.#calls.delete(call.id);
+  }
+
+  #facts(call: Call) {
+    return { pool: this.#pool, call: call.id, name: call.options.name };
+  }
+
+  #close(call: Call): boolean {
+    if (call.settled) return false;
+    call.settled = true;
+    this.#deps.live(-1);
+    call.clock?.cancel();
+    call.bootClock?.cancel();
+    if (call.onAbort) call.options.signal?.removeEventListener("abort", call.onAbort);
+    return true;
+  }
+}
