@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { inspect } from "node:util";
 import { place } from "../src/context.ts";
 import { dialUnix } from "../src/transport/unix.ts";
-import { encodeMessage, protocolVersion, type Message } from "../src/wire/messages.ts";
+import { type Message, protocolVersion } from "../src/wire/messages.ts";
 import { Session } from "../src/wire/session.ts";
 import { Executor } from "./executor.ts";
 import { startGuard } from "./guard.ts";
@@ -26,7 +26,7 @@ delete process.env["TINDERBOX_RUNNER"];
 process.argv.length = 2;
 
 const token = readToken();
-const connection = await dialUnix(address);
+const connection = await dialUnix(address).catch(orphaned);
 let executor: Executor | undefined;
 let exiting = false;
 
@@ -60,7 +60,10 @@ function receive(message: Message): void {
       session.send({ type: "ready" });
       session.flush();
       // Before the first call: one that blocks the loop from its first line on must not outlive a killed parent.
-      startGuard({ fd: guardDescriptor, graceMs: drainOnLoss ? drainGraceMs : 0, folder: dirname(address) }, parentLost);
+      startGuard(
+        { fd: guardDescriptor, graceMs: drainOnLoss ? drainGraceMs : 0, folder: dirname(address) },
+        parentLost,
+      );
       break;
     case "module":
       executor!.module(message);
@@ -88,18 +91,22 @@ function fault(error: unknown): void {
   session.flush();
 }
 
-/** A parent that was killed leaves its socket behind; its runners are the last who know of it. */
 function parentLost(): void {
+  if (drainOnLoss && executor) executor.drain(orphaned);
+  else orphaned();
+}
+
+/** A parent that was killed leaves its socket behind; its runners are the last who know of it. */
+function orphaned(): never {
   rmSync(dirname(address), { recursive: true, force: true });
-  if (drainOnLoss && executor) executor.drain(() => process.exit(0));
-  else process.exit(0);
+  process.exit(0);
 }
 
 function readToken(): Buffer {
   const bytes = Buffer.alloc(32);
-  for (let filled = 0; filled < bytes.length; ) {
+  for (let filled = 0; filled < bytes.length;) {
     const count = readSync(guardDescriptor, bytes, filled, bytes.length - filled, null);
-    if (count === 0) process.exit(0);
+    if (count === 0) orphaned();
     filled += count;
   }
   return bytes;

@@ -23,23 +23,29 @@ type ModuleMessage = Extract<Message, { type: "module" }>;
 /** One call on this executor, and the context its closure sees. What costs something is made when it is asked for. */
 class Call implements Context {
   readonly id: number;
-  readonly #place: { readonly id: string; readonly pool: string };
+  readonly #where: { readonly id: string; readonly pool: string };
   readonly #attempt: number;
   readonly #send: Send;
   readonly #hooks: ResultHooks;
   #abort: AbortController | undefined;
   #folder: Promise<string> | undefined;
 
-  constructor(id: number, attempt: number, place: { readonly id: string; readonly pool: string }, send: Send, hooks: ResultHooks) {
+  constructor(
+    id: number,
+    attempt: number,
+    where: { readonly id: string; readonly pool: string },
+    send: Send,
+    hooks: ResultHooks,
+  ) {
     this.id = id;
     this.#attempt = attempt;
-    this.#place = place;
+    this.#where = where;
     this.#send = send;
     this.#hooks = hooks;
   }
 
   get runner(): Context["runner"] {
-    return { ...this.#place, attempt: this.#attempt };
+    return { ...this.#where, attempt: this.#attempt };
   }
 
   get signal(): AbortSignal {
@@ -52,7 +58,8 @@ class Call implements Context {
 
   // The methods may be taken off the context: `({ progress }) => ...`.
   get progress() {
-    return (value: unknown): void => this.#send({ type: "progress", id: this.id, value: encode(value, this.#hooks, { root: "progress" }) });
+    return (value: unknown): void =>
+      this.#send({ type: "progress", id: this.id, value: encode(value, this.#hooks, { root: "progress" }) });
   }
 
   get log() {
@@ -112,7 +119,9 @@ export class Executor {
 
   cancel(id: number, value: Payload): void {
     const reason = decode(value, this.#linker);
-    this.#calls.get(id)?.cancel(reason instanceof Error ? reason : new AbortError("Cannot go on: the call was cancelled"));
+    this.#calls
+      .get(id)
+      ?.cancel(reason instanceof Error ? reason : new AbortError("Cannot go on: the call was cancelled"));
   }
 
   /** Calls `done` once no call runs. */

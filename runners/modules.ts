@@ -51,7 +51,9 @@ export async function loadModule(module: ModuleText): Promise<LoadedModule> {
 export const findLoaded: FindLoaded = (url, { specifier, imported }) => {
   try {
     const require = createRequire(url);
-    const found = specifier.startsWith(".") ? new URL(specifier, url).href : pathToFileURL(require.resolve(specifier)).href;
+    const found = specifier.startsWith(".")
+      ? new URL(specifier, url).href
+      : pathToFileURL(require.resolve(specifier)).href;
     if (!loadedFiles.has(found)) return undefined;
     const module = require(fileURLToPath(found)) as Record<string, unknown>;
     return imported === "default" && !types.isModuleNamespaceObject(module) ? module : module[imported];
@@ -61,7 +63,9 @@ export const findLoaded: FindLoaded = (url, { specifier, imported }) => {
 };
 
 function skew(module: ModuleText, found: string): ProtocolError {
-  return new ProtocolError(`Cannot load code of ${module.url}: its hash is ${found}, the parent says ${module.hash}; both must run the same release`);
+  return new ProtocolError(
+    `Cannot load code of ${module.url}: its hash is ${found}, the parent says ${module.hash}; both must run the same release`,
+  );
 }
 
 function publish(module: ModuleText): string {
@@ -77,14 +81,17 @@ function compile(module: ModuleText): LoadedModule {
   const filename = fileURLToPath(module.url);
   const made = new Module(filename) as Module & { _compile(source: string, filename: string): void };
   made.filename = filename;
-  made.paths = (Module as unknown as { _nodeModulePaths(folder: string): string[] })._nodeModulePaths(dirname(filename));
+  made.paths = (Module as unknown as { _nodeModulePaths(folder: string): string[] })._nodeModulePaths(
+    dirname(filename),
+  );
   made._compile(module.source, filename);
   return made.exports as LoadedModule;
 }
 
 function entryError(entry: string, from: string | undefined): EntryError {
   const chain = [entry];
-  for (let at = from; at !== undefined && !chain.includes(at); at = importers.get(at)) chain.unshift(at.replace(/[?&]flame=\w+$/, ""));
+  for (let at = from; at !== undefined && !chain.includes(at); at = importers.get(at))
+    chain.unshift(at.replace(/[?&]flame=\w+$/, ""));
   const shown = chain.map((url) => url.replace("file://", "")).join("\n  -> ");
   return new EntryError(
     `Cannot import ${entry}: it is the application's entry file, and a runner must not start the application again; ` +

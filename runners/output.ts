@@ -13,7 +13,11 @@ export function captureOutput(currentCall: () => number, print: Print): { flush(
       const key = `${call} ${stream}`;
       let entry = open.get(key);
       if (!entry) open.set(key, (entry = { call, lines: new Lines((line) => print(call, stream, line)) }));
-      entry.lines.push(typeof chunk === "string" && typeof encoding === "string" ? Buffer.from(chunk, encoding as BufferEncoding) : chunk);
+      entry.lines.push(
+        typeof chunk === "string" && typeof encoding === "string"
+          ? Buffer.from(chunk, encoding as BufferEncoding)
+          : chunk,
+      );
       if (entry.lines.empty) open.delete(key);
       const callback = typeof encoding === "function" ? encoding : done;
       if (typeof callback === "function") process.nextTick(callback as () => void);

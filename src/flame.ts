@@ -32,7 +32,17 @@ export interface FlameOptions {
   readonly onProgress?: (value: unknown) => void;
 }
 
-const optionNames: readonly (keyof FlameOptions)[] = ["pool", "timeout", "queueTimeout", "signal", "idempotent", "name", "priority", "key", "onProgress"];
+const optionNames: readonly (keyof FlameOptions)[] = [
+  "pool",
+  "timeout",
+  "queueTimeout",
+  "signal",
+  "idempotent",
+  "name",
+  "priority",
+  "key",
+  "onProgress",
+];
 
 /**
  * Runs a closure on a runner, which boots for it if there is none, and returns what it returns.
@@ -64,15 +74,26 @@ export function flame<T>(fn: (context: Context) => T, options: FlameOptions = {}
   return promise;
 }
 
-function submit(fn: (context: Context) => unknown, options: FlameOptions, trace: CallRequest["trace"], resolve: CallRequest["resolve"], reject: CallRequest["reject"]): void {
+function submit(
+  fn: (context: Context) => unknown,
+  options: FlameOptions,
+  trace: CallRequest["trace"],
+  resolve: CallRequest["resolve"],
+  reject: CallRequest["reject"],
+): void {
   if (typeof fn !== "function") throw new TypeError(`Cannot run ${typeof fn} on a runner: a function is wanted`);
   if (place.runner) {
-    throw new TinderboxError("Cannot call flame on a runner: nested calls are not there yet; return, and call it from the parent");
+    throw new TinderboxError(
+      "Cannot call flame on a runner: nested calls are not there yet; return, and call it from the parent",
+    );
   }
-  const pool = poolOf(options);
-  const resolved = resolveOptions(fn, options, pool);
-  if (resolved.signal?.aborted) throw new AbortError("Cannot start: the call was aborted before it began", { cause: resolved.signal.reason as unknown });
-  pool.submit({ captured: capture(fn), options: resolved, trace, resolve, reject });
+  const chosen = poolOf(options);
+  const resolved = resolveOptions(fn, options, chosen);
+  if (resolved.signal?.aborted)
+    throw new AbortError("Cannot start: the call was aborted before it began", {
+      cause: resolved.signal.reason as unknown,
+    });
+  chosen.submit({ captured: capture(fn), options: resolved, trace, resolve, reject });
 }
 
 function ignore(): void {}
@@ -91,32 +112,45 @@ export function closure<F extends (...args: never[]) => unknown>(fn: F): F {
  */
 export function pool(name: string, options: PoolOptions = {}): Pool {
   if (typeof name !== "string" || !/^[\w.-]{1,64}$/.test(name)) {
-    throw new TypeError(`Cannot declare pool ${JSON.stringify(name)}: a name has 1 to 64 letters, digits, ".", "_" or "-"`);
+    throw new TypeError(
+      `Cannot declare pool ${JSON.stringify(name)}: a name has 1 to 64 letters, digits, ".", "_" or "-"`,
+    );
   }
   return registry.declare(name, options, callerOf(pool));
 }
 
 function poolOf(options: FlameOptions): Pool {
-  const { pool } = options;
-  if (pool instanceof Pool) return pool;
-  if (typeof pool === "string") return registry.get(pool);
-  if (pool !== undefined) throw new TypeError("Cannot use option \"pool\" of flame: a pool or its name is wanted");
+  const { pool: chosen } = options;
+  if (chosen instanceof Pool) return chosen;
+  if (typeof chosen === "string") return registry.get(chosen);
+  if (chosen !== undefined) throw new TypeError('Cannot use option "pool" of flame: a pool or its name is wanted');
   return registry.has("default") ? registry.get("default") : registry.declare("default", {}, undefined);
 }
 
-function resolveOptions(fn: { readonly name: string }, options: FlameOptions, pool: Pool): CallOptions {
-  const { timeoutMs, queueTimeoutMs } = pool.options;
+function resolveOptions(
+  fn: { readonly name: string },
+  options: FlameOptions,
+  { options: defaults }: Pool,
+): CallOptions {
+  const { timeoutMs, queueTimeoutMs } = defaults;
   refuseUnknown(options, optionNames, "flame");
   const { timeout, queueTimeout, signal, idempotent, name, priority, key, onProgress } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("Cannot use option \"signal\" of flame: an AbortSignal is wanted");
-  if (priority !== undefined && !Number.isFinite(priority)) throw new TypeError(`Cannot use ${String(priority)} as option "priority" of flame: a number is wanted`);
-  if (onProgress !== undefined && typeof onProgress !== "function") throw new TypeError("Cannot use option \"onProgress\" of flame: a function is wanted");
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new TypeError('Cannot use option "signal" of flame: an AbortSignal is wanted');
+  if (priority !== undefined && !Number.isFinite(priority))
+    throw new TypeError(`Cannot use ${String(priority)} as option "priority" of flame: a number is wanted`);
+  if (onProgress !== undefined && typeof onProgress !== "function")
+    throw new TypeError('Cannot use option "onProgress" of flame: a function is wanted');
   return {
     name: name ?? fn.name,
-    timeoutMs: timeout === undefined ? timeoutMs : resolveDuration(timeout, "option \"timeout\" of flame"),
-    queueTimeoutMs: queueTimeout === undefined ? queueTimeoutMs : resolveDuration(queueTimeout, "option \"queueTimeout\" of flame"),
-    idempotent: idempotent === undefined ? false : resolveBoolean(idempotent, "option \"idempotent\" of flame"),
-    signal, priority: priority ?? 0, key, onProgress,
+    timeoutMs: timeout === undefined ? timeoutMs : resolveDuration(timeout, 'option "timeout" of flame'),
+    queueTimeoutMs:
+      queueTimeout === undefined ? queueTimeoutMs : resolveDuration(queueTimeout, 'option "queueTimeout" of flame'),
+    idempotent: idempotent === undefined ? false : resolveBoolean(idempotent, 'option "idempotent" of flame'),
+    signal,
+    priority: priority ?? 0,
+    key,
+    onProgress,
   };
 }
 

@@ -10,14 +10,23 @@ export { type FlameOptions, closure, flame, pool } from "./flame.ts";
 export { defaults, local } from "./runtime.ts";
 export type { Pool } from "./pool/handle.ts";
 export type { PoolOptions } from "./pool/options.ts";
-export type { PoolStats } from "./pool/pool.ts";
+export type { PoolStats } from "./pool/stats.ts";
 export { type Scale, type Snapshot, fixed, slots } from "./pool/scale.ts";
 export { type Context, type RunnerInfo, context, runner } from "./context.ts";
 export { registerClass, revive, serialize } from "./closure/classes.ts";
 export { type EventMap, type EventName, events } from "./events/index.ts";
 export type { Duration, Size } from "./duration.ts";
 export {
-  AbortError, BootError, CallTimeoutError, CaptureError, EntryError, PoolClosedError, ProtocolError, QueueFullError,
-  QueueTimeoutError, RunnerLostError, TinderboxError,
+  AbortError,
+  BootError,
+  CallTimeoutError,
+  CaptureError,
+  EntryError,
+  PoolClosedError,
+  ProtocolError,
+  QueueFullError,
+  QueueTimeoutError,
+  RunnerLostError,
+  TinderboxError,
 } from "./errors.ts";
 export type { Backend, BackendDefaults, BootRequest, Machine, MachineExit } from "./ports/backend.ts";

@@ -17,7 +17,10 @@ import { createUnplugin } from "unplugin";
 import { type BundleOptions, type Resolve, bundleFile, unitQuery } from "./closure/bundle.ts";
 
 interface RollupContext {
-  resolve(specifier: string, importer: string): Promise<{ readonly id: string; readonly external: boolean | string } | null>;
+  resolve(
+    specifier: string,
+    importer: string,
+  ): Promise<{ readonly id: string; readonly external: boolean | string } | null>;
   emitFile(file: { readonly type: "chunk"; readonly id: string }): string;
   getFileName(reference: string): string;
 }
@@ -30,7 +33,10 @@ interface OutputFile {
 
 interface EsbuildBuild {
   readonly initialOptions: { readonly format?: string };
-  resolve(specifier: string, options: { readonly importer: string; readonly resolveDir: string; readonly kind: string }): Promise<{ readonly path: string; readonly errors: readonly unknown[] }>;
+  resolve(
+    specifier: string,
+    options: { readonly importer: string; readonly resolveDir: string; readonly kind: string },
+  ): Promise<{ readonly path: string; readonly errors: readonly unknown[] }>;
 }
 
 const mark = "__flame_chunk_";

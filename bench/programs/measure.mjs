@@ -18,7 +18,7 @@ async function latency(call) {
     await call();
     times.push(performance.now() - start);
   }
-  return times.sort((left, right) => left - right)[times.length >> 1] * 1_000;
+  return times.toSorted((left, right) => left - right)[times.length >> 1] * 1_000;
 }
 
 async function throughput(call) {

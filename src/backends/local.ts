@@ -101,9 +101,15 @@ function killGroup(pid: number): void {
 const carried = /^(--import|--require|-r|--conditions|-C|--loader|--experimental-loader)(=|$)/;
 
 /** How modules are found and compiled is the application's choice; debugging, evaluation and test flags are not handed on. */
-export function inheritedFlags(execArgv: readonly string[] = process.execArgv, nodeOptions = process.env["NODE_OPTIONS"] ?? ""): string[] {
+export function inheritedFlags(
+  execArgv: readonly string[] = process.execArgv,
+  nodeOptions = process.env["NODE_OPTIONS"] ?? "",
+): string[] {
   const found: string[] = [];
-  const words = [...(nodeOptions.match(/(?:[^\s"]+|"[^"]*")+/g) ?? []).map((word) => word.replaceAll('"', "")), ...execArgv];
+  const words = [
+    ...(nodeOptions.match(/(?:[^\s"]+|"[^"]*")+/g) ?? []).map((word) => word.replaceAll('"', "")),
+    ...execArgv,
+  ];
   for (let index = 0; index < words.length; index++) {
     const word = words[index]!;
     if (!carried.test(word)) continue;

@@ -1,5 +1,5 @@
 /** How a runner writes what a call returned or threw: data, and instances of classes that the parent knows. */
-import { CaptureError, TinderboxError } from "../errors.ts";
+import { CaptureError } from "../errors.ts";
 import { encode } from "../value/encode.ts";
 import { formatPath } from "../value/path.ts";
 import type { Description, EncodeHooks, PathStep, Payload } from "../value/port.ts";
@@ -80,6 +80,6 @@ function tidyStacks(error: Error, seen = new Set<unknown>()): void {
   for (const inner of [cause, ...(errors as unknown[])]) if (inner instanceof Error) tidyStacks(inner, seen);
 }
 
-function refuse(path: readonly PathStep[], what: string, fix: string): CaptureError | TinderboxError {
+function refuse(path: readonly PathStep[], what: string, fix: string): CaptureError {
   return new CaptureError(`Cannot send ${path.length <= 1 ? "the result" : `\`${formatPath(path)}\``} to the caller: it is ${what}; ${fix}`, { path });
 }

@@ -49,14 +49,14 @@ class Returned {
 class Mark extends Returned {
   #stamp: Stamp;
 
-  constructor(object: object, stamp: Stamp) {
+  constructor(object: object, made: Stamp) {
     super(object);
-    this.#stamp = stamp;
+    this.#stamp = made;
   }
 
-  static set(object: object, stamp: Stamp): void {
-    if (#stamp in object) (object as Mark).#stamp = stamp;
-    else new Mark(object, stamp);
+  static set(object: object, made: Stamp): void {
+    if (#stamp in object) (object as Mark).#stamp = made;
+    else void new Mark(object, made);
   }
 
   static get(object: object): Stamp | undefined {
@@ -65,7 +65,7 @@ class Mark extends Returned {
 }
 
 interface Registry {
-  set(object: object, stamp: Stamp): void;
+  set(object: object, made: Stamp): void;
   get(object: object): Stamp | undefined;
   readonly files: Map<string, StampedFile>;
   readonly sources: Map<string, { readonly source: string; readonly analysis: FileAnalysis }>;
@@ -73,39 +73,54 @@ interface Registry {
 
 const slot = Symbol.for("tinderbox.stamps");
 const realm = globalThis as { [slot]?: Registry };
-export const registry: Registry = (realm[slot] ??= { set: Mark.set, get: Mark.get, files: new Map(), sources: new Map() });
+export const registry: Registry = (realm[slot] ??= {
+  set: Mark.set,
+  get: Mark.get,
+  files: new Map(),
+  sources: new Map(),
+});
 
 /** Called by transformed code right where a function or class comes into being. Returns it. */
 export function stamp<F extends object>(fn: F, key: string, index: number, thunk?: Thunk, name?: string): F {
   registry.set(fn, { key, index, thunk });
-  if (name !== undefined && (fn as { name?: unknown }).name === "") Object.defineProperty(fn, "name", { value: name, configurable: true });
+  if (name !== undefined && (fn as { name?: unknown }).name === "")
+    Object.defineProperty(fn, "name", { value: name, configurable: true });
   if ((fn as { prototype?: unknown }).prototype !== undefined) registry.files.get(key)?.classes.set(index, fn);
   return fn;
 }
 
 /** Called by transformed code once per evaluation of a file. */
 export function stampFile(key: string, origin: string | Origin, embedded?: string | null, imports?: Thunk): void {
-  const place = typeof origin === "string" ? { url: origin } : origin;
+  const from = typeof origin === "string" ? { url: origin } : origin;
   registry.files.set(key, {
-    key, imports,
-    url: "url" in place ? place.url : inPackage(place.output, place.path),
-    chunks: "chunks" in place ? placed(place.chunks, place.output) : undefined,
+    key,
+    imports,
+    url: "url" in from ? from.url : inPackage(from.output, from.path),
+    chunks: "chunks" in from ? placed(from.chunks, from.output) : undefined,
     embedded: embedded ?? undefined,
     classes: registry.files.get(key)?.classes ?? new Map(),
   });
 }
 
 function placed(chunks: Chunks, output: string): Chunks {
-  return Object.fromEntries(Object.entries(chunks).map(([unit, [hash, path]]) => [unit, [hash, new URL(path, output).href]] as const));
+  return Object.fromEntries(
+    Object.entries(chunks).map(([unit, [hash, path]]) => [unit, [hash, new URL(path, output).href]] as const),
+  );
 }
 
 function inPackage(output: string, path: string): string {
   const manifest = findPackageJSON(output);
-  return manifest ? new URL(path, pathToFileURL(manifest)).href : new URL(path, `${pathToFileURL(process.cwd()).href}/`).href;
+  return manifest
+    ? new URL(path, pathToFileURL(manifest)).href
+    : new URL(path, `${pathToFileURL(process.cwd()).href}/`).href;
 }
 
 /** Called by transformed code with the methods of an object literal. Returns the object. */
-export function stampMethods<O extends object>(object: O, key: string, methods: readonly (readonly [name: string, index: number, thunk?: Thunk])[]): O {
+export function stampMethods<O extends object>(
+  object: O,
+  key: string,
+  methods: readonly (readonly [name: string, index: number, thunk?: Thunk])[],
+): O {
   for (const [name, index, thunk] of methods) {
     const method = Object.getOwnPropertyDescriptor(object, name)?.value as unknown;
     if (typeof method === "function") stamp(method, key, index, thunk);

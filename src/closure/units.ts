@@ -129,9 +129,9 @@ function generatedText({ file, info, ...unit }: Unit): UnitText {
 
 /** Without a source: the runner imports the chunk itself. A binding is read out of a chunk that imports it. */
 function chunkOf({ file, info, number }: Unit, chunks: Chunks): UnitText {
-  const { units, imports } = file.analysis;
+  const { units: infos, imports } = file.analysis;
   const wanted = info ? -1 : importIndex(file, number);
-  const index = info ? units.indexOf(info) : units.findIndex(({ free }, at) => chunks[at] && free.some((name) => name.kind === "import" && name.import === wanted));
+  const index = info ? infos.indexOf(info) : infos.findIndex(({ free }, at) => chunks[at] && free.some((name) => name.kind === "import" && name.import === wanted));
   const chunk = chunks[index];
   if (!chunk) throw new CaptureError(`Cannot send ${info?.path ?? imports[wanted]?.local ?? "a binding"} of ${file.url}: the bundler has made no chunk for it; use it in the closure`);
   const [hash, url] = chunk;

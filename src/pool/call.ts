@@ -51,7 +51,8 @@ function callerFrames({ trace, captured }: Call): string {
 
 /** Puts the caller's frames below those of the runner. */
 export function joinStack(error: unknown, call: Call, runner: string): void {
-  if (error instanceof Error && typeof error.stack === "string") setStack(error, `${error.stack}\n    at flame (runner ${runner})\n${callerFrames(call)}`);
+  if (error instanceof Error && typeof error.stack === "string")
+    setStack(error, `${error.stack}\n    at flame (runner ${runner})\n${callerFrames(call)}`);
 }
 
 /** For errors that the pool makes itself: its own frames are of no use to anybody. */

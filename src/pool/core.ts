@@ -324,7 +324,7 @@ export class PoolCore {
     // In order of falling idle: the first one that is too fresh ends the search.
     const tooLong = (runner: Runner | undefined): runner is Runner =>
       !!runner && now >= runner.idleSince + this.options.idleMs;
-    if (this.#closed || !tooLong(idle.first)) return;
+    if (!tooLong(idle.first)) return;
     let spare = this.#ready - this.#retiring - this.#wanted();
     while (spare-- > 0 && tooLong(idle.first)) this.#drain(idle.first, "idle", commands);
   }

@@ -1,6 +1,12 @@
 /** The errors by which a pool ends calls, in one place: what is, and what to do about it. */
 import {
-  AbortError, BootError, CallTimeoutError, PoolClosedError, QueueFullError, QueueTimeoutError, RunnerLostError,
+  AbortError,
+  BootError,
+  CallTimeoutError,
+  PoolClosedError,
+  QueueFullError,
+  QueueTimeoutError,
+  RunnerLostError,
 } from "../errors.ts";
 import type { Call } from "./call.ts";
 import type { LinkEnd, RunnerLink } from "./link.ts";
@@ -37,13 +43,21 @@ export function callTimeout(call: Call, runner: string): CallTimeoutError {
 }
 
 export function aborted(call: Call): AbortError {
-  return new AbortError(`Cannot finish ${title(call)}: it was aborted`, { cause: call.options.signal?.reason as unknown });
+  return new AbortError(`Cannot finish ${title(call)}: it was aborted`, {
+    cause: call.options.signal?.reason as unknown,
+  });
 }
 
 export function runnerLost(call: Call, link: RunnerLink, end: LinkEnd): RunnerLostError {
   const { exitCode, signal, stderr, reason } = end;
   return new RunnerLostError(`Cannot finish ${title(call)}: runner ${link.id} was lost, ${reason}`, {
-    runner: link.id, scope: "machine", started: true, exitCode, signal, stderr, reason,
+    runner: link.id,
+    scope: "machine",
+    started: true,
+    exitCode,
+    signal,
+    stderr,
+    reason,
   });
 }
 

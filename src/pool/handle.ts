@@ -3,7 +3,8 @@ import { TinderboxError } from "../errors.ts";
 import type { Backend } from "../ports/backend.ts";
 import type { CallRequest } from "./call.ts";
 import { type PoolOptions, type ResolvedPoolOptions, resolvePoolOptions } from "./options.ts";
-import { type PoolDeps, type PoolStats, RunningPool } from "./pool.ts";
+import { type PoolStats, noStats } from "./stats.ts";
+import { type PoolDeps, RunningPool } from "./pool.ts";
 
 /** What all pools of a process share. */
 export interface PoolHost extends PoolDeps {
@@ -47,7 +48,7 @@ export class Pool {
   }
 
   stats(): PoolStats {
-    return this.#running?.stats() ?? nothing;
+    return this.#running?.stats() ?? noStats;
   }
 
   /** Changes the bounds; runners above `max` are drained as soon as they are idle. */
@@ -86,7 +87,11 @@ export class Pool {
 
   #resolve(): ResolvedPoolOptions {
     const given = Object.entries({ ...this.#declared, ...this.#bounds }).filter(([, value]) => value !== undefined);
-    return resolvePoolOptions(this.name, { ...this.#host.defaults(), ...Object.fromEntries(given) }, this.#host.fallback());
+    return resolvePoolOptions(
+      this.name,
+      { ...this.#host.defaults(), ...Object.fromEntries(given) },
+      this.#host.fallback(),
+    );
   }
 
   #run(): RunningPool {
@@ -99,10 +104,6 @@ export class Pool {
     return this.#running;
   }
 }
-
-const nothing: PoolStats = {
-  runners: { booting: 0, ready: 0, draining: 0 }, slots: { busy: 0, free: 0 }, queued: 0, completed: 0, failed: 0, boots: { ok: 0, failed: 0 },
-};
 
 /** Declared pools by name, and where each was declared. */
 export class PoolRegistry {
@@ -117,7 +118,10 @@ export class PoolRegistry {
   declare(name: string, options: PoolOptions, place: string | undefined): Pool {
     const known = this.#pools.get(name);
     if (known && (place === undefined || known.place !== place)) {
-      throw new TinderboxError(`Cannot declare pool "${name}": it is declared ${known.place ?? "at another place"} already; use another name, or import that pool`, { code: "ERR_TINDERBOX_POOL_NAME" });
+      throw new TinderboxError(
+        `Cannot declare pool "${name}": it is declared ${known.place ?? "at another place"} already; use another name, or import that pool`,
+        { code: "ERR_TINDERBOX_POOL_NAME" },
+      );
     }
     const pool = new Pool(name, options, this.#host);
     this.#pools.set(name, { pool, place });
@@ -128,7 +132,10 @@ export class PoolRegistry {
   get(name: string): Pool {
     const known = this.#pools.get(name);
     if (known) return known.pool;
-    throw new TinderboxError(`Cannot find pool "${name}": it is not declared; declared are ${[...this.#pools.keys()].join(", ") || "none"}`, { code: "ERR_TINDERBOX_POOL_NAME" });
+    throw new TinderboxError(
+      `Cannot find pool "${name}": it is not declared; declared are ${[...this.#pools.keys()].join(", ") || "none"}`,
+      { code: "ERR_TINDERBOX_POOL_NAME" },
+    );
   }
 
   has(name: string): boolean {

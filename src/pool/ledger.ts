@@ -90,7 +90,8 @@ export class Ledger {
 
   started(call: Call, runner: string): void {
     const { events } = this.#deps;
-    if (events.has("call.started")) events.emit("call.started", { ...this.#facts(call), runner, attempt: call.attempt });
+    if (events.has("call.started"))
+      events.emit("call.started", { ...this.#facts(call), runner, attempt: call.attempt });
   }
 
   /** Nothing of the call is left. */

@@ -9,6 +9,7 @@ import { BootError, ProtocolError } from "../errors.ts";
 import type { Events } from "../events/index.ts";
 import type { Backend, Machine, MachineExit } from "../ports/backend.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
+import { encode } from "../value/encode.ts";
 import type { Payload } from "../value/port.ts";
 import type { Dock } from "../wire/dock.ts";
 import { type Message, protocolVersion } from "../wire/messages.ts";
@@ -47,6 +48,11 @@ export interface LinkDeps {
   readonly events: Events;
 }
 
+const textOnly = {
+  describe(): never {
+    throw new TypeError("Cannot send a reason: only its text travels");
+  },
+};
 const beatMs = 1_000;
 const missedBeats = 3;
 const keptLines = 20;
@@ -110,7 +116,12 @@ export class RunnerLink {
       });
       const { id, pool, env, onParentLoss } = this.options;
       this.#machine = await backend.boot({
-        runner: id, pool, address, token, env, onParentLoss,
+        runner: id,
+        pool,
+        address,
+        token,
+        env,
+        onParentLoss,
         phase: (name) => this.#enter(name),
         output: (stream, line) => this.#output(stream, line),
         beat: () => this.#beat(),
@@ -140,6 +151,11 @@ export class RunnerLink {
     this.#session?.send(message);
   }
 
+  /** Aborts the signal of a call; the reason is a courtesy. */
+  cancel(id: number, reason: string): void {
+    this.send({ type: "cancel", id, value: encode(reason, textOnly) });
+  }
+
   /** Asks the runner to end by itself; whatever has not ended in time is killed. */
   drain(timeoutMs: number): void {
     this.#reason ??= "drained";
@@ -166,7 +182,13 @@ export class RunnerLink {
       type: "module",
       id: number,
       module: {
-        ...text, path: unit.info?.path ?? "", siblings: unit.file.chunks ? [] : siblingsOf(unit), single: unit.single, early: unit.early, late: unit.late, binding: !unit.info,
+        ...text,
+        path: unit.info?.path ?? "",
+        siblings: unit.file.chunks ? [] : siblingsOf(unit),
+        single: unit.single,
+        early: unit.early,
+        late: unit.late,
+        binding: !unit.info,
         links: unit.links.map((link) => ({ name: link.name, unit: link.unit.number, early: link.early })),
       },
     });
@@ -176,10 +198,17 @@ export class RunnerLink {
     switch (message.type) {
       case "hello":
         if (message.protocol !== protocolVersion) {
-          throw new ProtocolError(`Cannot talk to runner ${this.id}: it speaks protocol ${message.protocol}, ${protocolVersion} is wanted`);
+          throw new ProtocolError(
+            `Cannot talk to runner ${this.id}: it speaks protocol ${message.protocol}, ${protocolVersion} is wanted`,
+          );
         }
         this.#enter("connected");
-        this.#session!.send({ type: "welcome", pool: this.options.pool, entry: this.options.entry, concurrency: this.options.concurrency });
+        this.#session!.send({
+          type: "welcome",
+          pool: this.options.pool,
+          entry: this.options.entry,
+          concurrency: this.options.concurrency,
+        });
         this.#session!.flush();
         break;
       case "ready":
@@ -187,7 +216,12 @@ export class RunnerLink {
         this.#state = "ready";
         this.#bootTimer?.cancel();
         this.#enter("ready");
-        this.#deps.events.emit("runner.ready", { pool: this.options.pool, runner: this.id, machine: this.#machine?.id ?? "", ms: this.ageMs });
+        this.#deps.events.emit("runner.ready", {
+          pool: this.options.pool,
+          runner: this.id,
+          machine: this.#machine?.id ?? "",
+          ms: this.ageMs,
+        });
         this.#handlers.ready(this);
         break;
       case "log":
@@ -237,7 +271,14 @@ export class RunnerLink {
     if (this.#state !== "ready") return;
     this.#state = "gone";
     const reason = this.#reason ?? describeExit(exit);
-    this.#deps.events.emit("runner.gone", { pool: this.options.pool, runner: this.id, reason, ...exit, calls: this.calls, ms: this.ageMs });
+    this.#deps.events.emit("runner.gone", {
+      pool: this.options.pool,
+      runner: this.id,
+      reason,
+      ...exit,
+      calls: this.calls,
+      ms: this.ageMs,
+    });
     this.#handlers.gone(this, { ...exit, reason, stderr: [...this.#stderr] });
   }
 
@@ -250,7 +291,10 @@ export class RunnerLink {
     const stderr = [...this.#stderr];
     const tail = stderr.length > 0 ? `\n${stderr.map((line) => `  | ${line}`).join("\n")}` : "";
     const error = new BootError(`Cannot boot runner ${this.id}: ${reason} (phase ${this.#phase})${tail}`, {
-      cause, phase: this.#phase, stderr, permanent: (cause as { permanent?: unknown } | undefined)?.permanent === true,
+      cause,
+      phase: this.#phase,
+      stderr,
+      permanent: (cause as { permanent?: unknown } | undefined)?.permanent === true,
     });
     if (!this.#cancelled) this.#deps.events.emit("boot.failed", { pool: this.options.pool, runner: this.id, error });
     this.#handlers.bootFailed(this, error, !this.#cancelled);

@@ -5,26 +5,27 @@ import { type BootError, ProtocolError } from "../errors.ts";
 import type { Timer } from "../ports/clock.ts";
 import { resolveCount } from "../options.ts";
 import { decode } from "../value/decode.ts";
-import { encode } from "../value/encode.ts";
 import type { Payload } from "../value/port.ts";
 import { Dock } from "../wire/dock.ts";
 import type { Message } from "../wire/messages.ts";
 import { type Call, type CallRequest, joinStack, maxRepeats, ownStack } from "./call.ts";
 import { type Command, type Event, PoolCore } from "./core.ts";
 import { Deadlines } from "./deadlines.ts";
-import { aborted, bootTooLate, callTimeout, closedDuring, closedForCalls, queueFull, queueTimeout, runnerLost } from "./failures.ts";
+import {
+  aborted,
+  bootTooLate,
+  callTimeout,
+  closedDuring,
+  closedForCalls,
+  queueFull,
+  queueTimeout,
+  runnerLost,
+} from "./failures.ts";
 import { type LinkEnd, type LinkHandlers, RunnerLink } from "./link.ts";
+import { backoffMs } from "./backoff.ts";
 import { Ledger, type LedgerDeps } from "./ledger.ts";
+import type { PoolStats } from "./stats.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
-
-export interface PoolStats {
-  readonly runners: { readonly booting: number; readonly ready: number; readonly draining: number };
-  readonly slots: { readonly busy: number; readonly free: number };
-  readonly queued: number;
-  readonly completed: number;
-  readonly failed: number;
-  readonly boots: { readonly ok: number; readonly failed: number };
-}
 
 export interface PoolDeps extends LedgerDeps {
   /** URL of the application's entry file, which runners must not import. */
@@ -33,12 +34,6 @@ export interface PoolDeps extends LedgerDeps {
 
 /** How long a cancelled call may go on before its runner is given up. */
 const graceMs = 5_000;
-const textOnly = {
-  describe(): never {
-    throw new TypeError("Cannot send a reason: only its text travels");
-  },
-};
-
 export class RunningPool {
   readonly name: string;
   #options: ResolvedPoolOptions;
@@ -63,7 +58,12 @@ export class RunningPool {
     this.name = name;
     this.#options = options;
     this.#deps = deps;
-    this.#core = new PoolCore({ ...options, slotsPerRunner: options.concurrency, backoffMs, scaleFailed: (error) => deps.events.emit("hook.failed", { event: "scale", error }) });
+    this.#core = new PoolCore({
+      ...options,
+      slotsPerRunner: options.concurrency,
+      backoffMs,
+      scaleFailed: (error) => deps.events.emit("hook.failed", { event: "scale", error }),
+    });
     this.#ledger = new Ledger(name, deps);
     this.#dock = new Dock(options.backend.listen, deps.clock);
     this.#deadlines = new Deadlines(deps.clock);
@@ -76,10 +76,6 @@ export class RunningPool {
   /** Calls that wait or run, also for nobody any more. */
   get live(): number {
     return this.#ledger.size;
-  }
-
-  get closed(): boolean {
-    return this.#closed;
   }
 
   start(): void {
@@ -155,7 +151,8 @@ export class RunningPool {
       for (const link of this.#links.values()) link.kill("the pool was closed");
     });
     timer.hold(true);
-    while (this.#links.size > 0 || this.#ledger.size > 0) await new Promise<void>((resolve) => this.#goneWaiters.push(resolve));
+    while (this.#links.size > 0 || this.#ledger.size > 0)
+      await new Promise<void>((resolve) => this.#goneWaiters.push(resolve));
     timer.cancel();
     this.#tick?.cancel();
     this.#deadlines.close();
@@ -179,7 +176,8 @@ export class RunningPool {
       }
     }
     if (this.#core.tickAt < this.#tickAt) this.#armTick();
-    if (this.#idleWaiters.length > 0 && this.#core.queued === 0 && this.#core.running === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
+    if (this.#idleWaiters.length > 0 && this.#core.queued === 0 && this.#core.running === 0)
+      for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 
   #armTick(): void {
@@ -212,10 +210,9 @@ export class RunningPool {
   }
 
   #boot(number: number): void {
-    const { backend, env, onParentLoss, concurrency, bootTimeoutMs } = this.#options;
     const link = new RunnerLink(
-      { pool: this.name, id: `${this.name}-${number}`, number, env, onParentLoss, concurrency, bootTimeoutMs, entry: this.#deps.entry },
-      { backend, dock: this.#dock, clock: this.#deps.clock, events: this.#deps.events },
+      { ...this.#options, pool: this.name, id: `${this.name}-${number}`, number, entry: this.#deps.entry },
+      { ...this.#deps, backend: this.#options.backend, dock: this.#dock },
       this.#handlers,
     );
     this.#links.set(number, link);
@@ -228,8 +225,10 @@ export class RunningPool {
       this.#step({ type: "booted", runner: link.options.number });
     },
     bootFailed: (link, error, wanted) => {
-      if (wanted) this.#boots.failed++;
-      if (wanted) this.#lastBootError = error;
+      if (wanted) {
+        this.#boots.failed++;
+        this.#lastBootError = error;
+      }
       this.#links.delete(link.options.number);
       this.#step({ type: "bootFailed", runner: link.options.number });
       if (error.permanent) for (const id of [...this.#core.waiting]) this.#abort(this.#ledger.get(id)!, error);
@@ -273,14 +272,19 @@ export class RunningPool {
         const call = this.#ledger.get(message.id);
         if (!call || call.settled || call.link !== link) break;
         const { value } = this.#read(link, message.value);
-        this.#guarded("onProgress", () => call.options.onProgress?.(value));
+        this.#tellProgress(call, value);
         break;
       }
       case "log":
         this.#print(link, message.id, message.stream, message.line);
         break;
       case "fault":
-        this.#deps.events.emit("runner.fault", { pool: this.name, runner: link.id, calls: message.calls, text: message.text });
+        this.#deps.events.emit("runner.fault", {
+          pool: this.name,
+          runner: link.id,
+          calls: message.calls,
+          text: message.text,
+        });
         for (const line of message.text.split("\n")) this.#print(link, message.calls[0] ?? 0, "stderr", line);
         this.#step({ type: "retire", runner: link.options.number });
         break;
@@ -328,7 +332,7 @@ export class RunningPool {
       this.#release(call);
       return;
     }
-    link.send({ type: "cancel", id: call.id, value: encode(error.message, textOnly) });
+    link.cancel(call.id, error.message);
     call.clock = this.#deadlines.add(graceMs, () => {
       this.#overdue.add(link);
       this.#step({ type: "retire", runner: link.options.number });
@@ -339,7 +343,8 @@ export class RunningPool {
   /** A runner with a call past its grace is not going to answer; it goes as soon as nobody waits for it any more. */
   #giveUp(link: RunnerLink): void {
     if (!this.#overdue.has(link)) return;
-    if (this.#ledger.on(link).every((call) => call.settled)) link.kill("a cancelled call did not stop within its grace");
+    if (this.#ledger.on(link).every((call) => call.settled))
+      link.kill("a cancelled call did not stop within its grace");
   }
 
   #gone(link: RunnerLink, end: LinkEnd): void {
@@ -384,16 +389,11 @@ export class RunningPool {
     for (const resolve of this.#goneWaiters.splice(0)) resolve();
   }
 
-  #guarded(event: string, hook: () => void): void {
+  #tellProgress({ options }: Call, value: unknown): void {
     try {
-      hook();
+      options.onProgress?.(value);
     } catch (error) {
-      this.#deps.events.emit("hook.failed", { event, error });
+      this.#deps.events.emit("hook.failed", { event: "onProgress", error });
     }
   }
-}
-
-/** 100 ms doubled at each failure up to 30 s, with jitter: a thousand parents must not come back in step. */
-function backoffMs(failures: number): number {
-  return Math.min(30_000, 100 * 2 ** Math.min(failures - 1, 10)) * (0.5 + Math.random() / 2);
 }

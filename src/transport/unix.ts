@@ -65,7 +65,10 @@ export function dialUnix(address: string): Promise<Connection> {
   });
 }
 
-function wrap(socket: Socket, read = (data: (chunk: Buffer) => void): void => void socket.on("data", data)): Connection {
+function wrap(
+  socket: Socket,
+  read = (data: (chunk: Buffer) => void): void => void socket.on("data", data),
+): Connection {
   let failure: Error | undefined;
   // From the first moment on: an error that nobody listens to would end the process.
   socket.on("error", (error) => (failure ??= error));

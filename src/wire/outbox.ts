@@ -115,7 +115,7 @@ export class Outbox {
     const held = this.#owners.get(number)!;
     this.#owners.delete(number);
     held.left--;
-    for (let index = 0; index < this.#held.length; ) {
+    for (let index = 0; index < this.#held.length;) {
       const next = this.#held[index]!;
       if (next.left > 0 || !this.#mayPass(next.message, index)) index++;
       else {

@@ -54,7 +54,12 @@ export class Session {
    * `peer`: the handlers on a runner, who trusts the address it was given; the gatekeeper on a parent. `refused` is
    * called when the connection ends before the gatekeeper let it in.
    */
-  constructor(connection: Connection, peer: SessionHandlers | Authenticate, limits: Limits = defaultLimits, refused?: () => void) {
+  constructor(
+    connection: Connection,
+    peer: SessionHandlers | Authenticate,
+    limits: Limits = defaultLimits,
+    refused?: () => void,
+  ) {
     this.#refused = refused;
     this.#connection = connection;
     this.#limits = limits;
@@ -126,7 +131,9 @@ export class Session {
     }
     const type = types[frame.type];
     if (!type || type === "chunk" || !allowed[this.#role][this.#phase].has(type)) {
-      throw new ProtocolError(`Cannot accept message ${type ?? frame.type}: the session is ${this.#phase} at the ${this.#role}`);
+      throw new ProtocolError(
+        `Cannot accept message ${type ?? frame.type}: the session is ${this.#phase} at the ${this.#role}`,
+      );
     }
     if (this.#phase === "hello") this.#greet(frame);
     let { body } = frame;

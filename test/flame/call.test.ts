@@ -20,7 +20,9 @@ describe("a call", () => {
 
   test("of 10,000 at once all resolve, on two runners", async () => {
     const wide = pool("wide", { max: 2, concurrency: 4, queueLimit: 20_000 });
-    const results = await Promise.all(Array.from({ length: 10_000 }, (_, index) => flame(() => index + 1, { pool: wide })));
+    const results = await Promise.all(
+      Array.from({ length: 10_000 }, (_, index) => flame(() => index + 1, { pool: wide })),
+    );
     expect(results).toEqual(Array.from({ length: 10_000 }, (_, index) => index + 1));
     expect(wide.stats()).toMatchObject({ completed: 10_000, failed: 0, queued: 0, boots: { ok: 2, failed: 0 } });
     await wide.close();
@@ -49,7 +51,9 @@ describe("a call", () => {
 
 describe("its context", () => {
   test("names runner, pool and attempt, as argument and everywhere below", async () => {
-    const [given, found, here] = await flame(({ runner: own }) => [own, context().runner, runner()] as const, { pool: calls });
+    const [given, found, here] = await flame(({ runner: own }) => [own, context().runner, runner()] as const, {
+      pool: calls,
+    });
     expect(given).toEqual({ id: expect.stringMatching(/^calls-\d+$/), pool: "calls", attempt: 0 });
     expect(found).toEqual(given);
     expect(here).toEqual({ id: given.id, pool: "calls" });

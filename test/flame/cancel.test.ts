@@ -61,7 +61,11 @@ describe("aborting a call", () => {
               reject(signal.reason as Error);
             });
           }),
-        { pool: cancels, signal: stop.signal, onProgress: (value) => (value === "running" ? stop.abort() : told.push(value)) },
+        {
+          pool: cancels,
+          signal: stop.signal,
+          onProgress: (value) => (value === "running" ? stop.abort() : told.push(value)),
+        },
       ),
     );
     expect(await call).toBeInstanceOf(AbortError);
@@ -74,7 +78,10 @@ describe("aborting a call", () => {
     const own = pool("slow-to-stop", { max: 1 });
     const stop = new AbortController();
     const call = caught(
-      flame(({ signal }) => new Promise((resolve) => signal.addEventListener("abort", () => setTimeout(resolve, 300))), { pool: own, signal: stop.signal }),
+      flame(
+        ({ signal }) => new Promise((resolve) => signal.addEventListener("abort", () => setTimeout(resolve, 300))),
+        { pool: own, signal: stop.signal },
+      ),
     );
     await until("it runs", () => own.stats().slots.busy === 1);
     stop.abort();
@@ -98,7 +105,14 @@ describe("a closure that blocks the event loop", () => {
     const own = pool("blocked", { max: 1, concurrency: 2, timeout: "300ms" });
     const first = await flame(() => process.pid, { pool: own });
     const neighbour = caught(flame(() => new Promise(() => {}), { pool: own, timeout: "1s" }));
-    const blocked = caught(flame(() => { for (;;); }, { pool: own }));
+    const blocked = caught(
+      flame(
+        () => {
+          for (;;);
+        },
+        { pool: own },
+      ),
+    );
     expect(await blocked).toBeInstanceOf(CallTimeoutError);
     const error = await neighbour;
     expect(error instanceof CallTimeoutError || error instanceof RunnerLostError).toBe(true);

@@ -26,7 +26,10 @@ describe("an error of the closure", () => {
     const error = (await failure(
       flame(
         () => {
-          throw Object.assign(new RangeError("too far", { cause: new TypeError("because") }), { code: "E_FAR", distance: 3 });
+          throw Object.assign(new RangeError("too far", { cause: new TypeError("because") }), {
+            code: "E_FAR",
+            distance: 3,
+          });
         },
         { pool: errors },
       ),
@@ -84,7 +87,9 @@ describe("an error of the closure", () => {
   });
 
   test("that nobody awaits is an event and does not end the process", async () => {
-    const seen = new Promise((resolve) => events.on("call.failed", ({ error, name }) => name === "unwatched" && resolve(error)));
+    const seen = new Promise((resolve) =>
+      events.on("call.failed", ({ error, name }) => name === "unwatched" && resolve(error)),
+    );
     void flame(
       () => {
         throw new Error("nobody looks");
@@ -135,7 +140,10 @@ describe("a lost runner", () => {
   });
 
   test("gives an idempotent call to another one, with the attempt in its context", async () => {
-    const attempt = await flame(({ runner }) => (runner.attempt === 0 ? process.exit(1) : runner.attempt), { pool: errors, idempotent: true });
+    const attempt = await flame(({ runner }) => (runner.attempt === 0 ? process.exit(1) : runner.attempt), {
+      pool: errors,
+      idempotent: true,
+    });
     expect(attempt).toBe(1);
   });
 
@@ -166,7 +174,11 @@ describe("a lost runner", () => {
 describe("a limit", () => {
   test("of time ends the wait at once and frees the slot when the closure notices", async () => {
     const error = await failure(
-      flame(({ signal }) => new Promise((resolve) => signal.addEventListener("abort", resolve)), { pool: errors, timeout: "50ms", name: "slow" }),
+      flame(({ signal }) => new Promise((resolve) => signal.addEventListener("abort", resolve)), {
+        pool: errors,
+        timeout: "50ms",
+        name: "slow",
+      }),
     );
     expect(error).toBeInstanceOf(CallTimeoutError);
     expect(error).toMatchObject({ timeoutMs: 50, started: true });
@@ -176,7 +188,10 @@ describe("a limit", () => {
 
   test("of waiting counts the queue alone", async () => {
     const own = pool("waiting", { max: 1 });
-    const first = flame(({ signal }) => new Promise((resolve) => signal.addEventListener("abort", () => resolve("ended"))), { pool: own, timeout: "300ms" });
+    const first = flame(
+      ({ signal }) => new Promise((resolve) => signal.addEventListener("abort", () => resolve("ended"))),
+      { pool: own, timeout: "300ms" },
+    );
     const error = await failure(flame(() => 1, { pool: own, queueTimeout: "20ms" }));
     expect(error).toBeInstanceOf(QueueTimeoutError);
     expect(error).toMatchObject({ started: false, timeoutMs: 20 });

@@ -9,17 +9,24 @@ import { until } from "../harness/until.ts";
 
 /** Local runners whose agent is another program. */
 function broken(program: string): Backend {
-  return localBackend({ agent: pathToFileURL(join(scriptFolder({ "agent.mjs": program }), "agent.mjs")), listen: listenUnix });
+  return localBackend({
+    agent: pathToFileURL(join(scriptFolder({ "agent.mjs": program }), "agent.mjs")),
+    listen: listenUnix,
+  });
 }
 
 /** A call that runs until it is told to end. */
 function hold(own: Pool): { readonly done: Promise<string>; end(): void } {
   const stop = new AbortController();
-  const done = flame(({ signal, runner }) => new Promise<string>((resolve) => signal.addEventListener("abort", () => resolve(runner.id))), {
-    pool: own,
-    signal: stop.signal,
-    timeout: Infinity,
-  }).catch(() => "ended");
+  const done = flame(
+    ({ signal, runner }) =>
+      new Promise<string>((resolve) => signal.addEventListener("abort", () => resolve(runner.id))),
+    {
+      pool: own,
+      signal: stop.signal,
+      timeout: Infinity,
+    },
+  ).catch(() => "ended");
   return { done, end: () => stop.abort() };
 }
 
@@ -58,7 +65,10 @@ describe("a pool", () => {
     await until("two runners", () => own.stats().slots.busy === 3);
     const where = await flame(({ runner }) => runner.id, { pool: own });
     held[2]!.end();
-    const ids = await Promise.all([flame(({ runner }) => runner.id, { pool: own }), flame(({ runner }) => runner.id, { pool: own })]);
+    const ids = await Promise.all([
+      flame(({ runner }) => runner.id, { pool: own }),
+      flame(({ runner }) => runner.id, { pool: own }),
+    ]);
     expect(new Set([...ids, where]).size).toBe(1);
     held.forEach((call) => call.end());
     await own.close();
@@ -69,7 +79,12 @@ describe("a pool", () => {
     const order: string[] = [];
     const first = hold(own);
     await until("the runner is taken", () => own.stats().slots.busy === 1);
-    const calls = [["low", -1], ["a", 0], ["high", 5], ["b", 0]].map(([name, priority]) =>
+    const calls = [
+      ["low", -1],
+      ["a", 0],
+      ["high", 5],
+      ["b", 0],
+    ].map(([name, priority]) =>
       flame(() => name as string, { pool: own, priority: priority as number }).then((value) => order.push(value)),
     );
     first.end();
@@ -85,7 +100,8 @@ describe("a pool", () => {
     held.forEach((call) => call.end());
     await own.drain();
     const a = await flame(({ runner }) => runner.id, { pool: own, key: "a" });
-    for (let round = 0; round < 5; round++) expect(await flame(({ runner }) => runner.id, { pool: own, key: "a" })).toBe(a);
+    for (let round = 0; round < 5; round++)
+      expect(await flame(({ runner }) => runner.id, { pool: own, key: "a" })).toBe(a);
     await own.close();
   });
 
@@ -168,7 +184,12 @@ describe("closing a pool", () => {
 
 describe("a runner that does not boot", () => {
   test("is the error of calls that wait, with phase and last words, once bootTimeout has passed", async () => {
-    const own = pool("broken", { max: 1, bootTimeout: "900ms", env: { PATH: "/nowhere" }, backend: broken("process.exit(7)") });
+    const own = pool("broken", {
+      max: 1,
+      bootTimeout: "900ms",
+      env: { PATH: "/nowhere" },
+      backend: broken("process.exit(7)"),
+    });
     const failed: string[] = [];
     events.on("boot.failed", ({ runner }) => failed.push(runner));
     const error = await flame(() => 1, { pool: own }).catch((reason: unknown) => reason);
@@ -190,7 +211,10 @@ describe("a runner that does not boot", () => {
     let boots = 0;
     const good = local();
     const bad = broken("process.exit(1)");
-    const own = pool("flaky", { max: 3, backend: { ...good, boot: (request) => (boots++ < 4 ? bad : good).boot(request) } });
+    const own = pool("flaky", {
+      max: 3,
+      backend: { ...good, boot: (request) => (boots++ < 4 ? bad : good).boot(request) },
+    });
     const calls = Array.from({ length: 6 }, (_, index) => flame(() => index, { pool: own }));
     expect(await Promise.all(calls)).toEqual([0, 1, 2, 3, 4, 5]);
     expect(own.stats().boots.failed).toBe(4);
@@ -213,7 +237,7 @@ describe("declaring", () => {
     [{ idle: "soon" }, 'Cannot use "soon" as option "idle"'],
     [{ scale: 3 }, "a function of a snapshot is wanted"],
     [{ onParentLoss: "stay" }, '"kill" or "drain" is wanted'],
-    [{ env: [1] }, "a name without \"=\" is wanted"],
+    [{ env: [1] }, 'a name without "=" is wanted'],
   ])("with %j is refused", (options, message) => {
     expect(() => pool("refused", options as never)).toThrow(message);
   });

@@ -6,8 +6,6 @@ import type { PoolOptions } from "../../src/pool/options.ts";
 import { until } from "../harness/until.ts";
 import { type FakeHost, fakeHost, request } from "./fake-backend.ts";
 
-// `test.fails`: known to fail, for the reason given there. To become `test` when `src/pool/` is mended.
-
 const opened: { readonly pool: Pool; readonly host: FakeHost }[] = [];
 
 function lab(options: PoolOptions = {}) {
@@ -165,7 +163,6 @@ describe("close", () => {
     expect(() => void call()).toThrow(PoolClosedError);
   });
 
-  // RunningPool.close() waits for runners only: there are none while a failed boot is paused for.
   test("serves, or refuses, a call that waits between two boots", async () => {
     const { pool, call, backend, host } = lab({ drainTimeout: "2s" });
     backend.failing = 1;
@@ -209,7 +206,6 @@ describe("rest", () => {
     expect(await end).toBe(1);
   });
 
-  // #resolve() reads the declared options again; the bounds of resize() are only in the running pool.
   test("keeps the bounds that resize() has set", async () => {
     const { pool, call } = lab({ max: 4 });
     await call();
@@ -227,14 +223,12 @@ test("exitNow ends all machines at once", async () => {
   expect(backend.alive).toEqual([]);
 });
 
-// { ...defaults, ...declared } copies what is undefined, too.
 test("an option that a pool leaves undefined is taken from the defaults", () => {
   const host = fakeHost();
   host.options = { max: 7 };
   expect(new Pool("media", { max: undefined } as unknown as PoolOptions, host).options.max).toBe(7);
 });
 
-// RunningPool does not hand `scaleFailed` to its core: what a strategy throws is lost.
 test("a strategy that throws becomes an event, and its pool goes on", async () => {
   const failing = (): number => {
     throw new Error("broken strategy");
@@ -246,7 +240,6 @@ test("a strategy that throws becomes an event, and its pool goes on", async () =
   expect(failures).not.toEqual([]);
 });
 
-// A boot that was taken back is reported to the pool as one that failed.
 test("boots that were taken back are not counted as failed", async () => {
   const { pool, call } = lab({ max: 4 });
   const calls = [call(), call(), call()];

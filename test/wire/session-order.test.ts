@@ -2,9 +2,6 @@ import { describe, expect, test } from "vitest";
 import type { Message, ModuleText } from "../../src/wire/messages.ts";
 import { type Conversation, converse, kinds } from "./parties.ts";
 
-// `test.fails`: known to fail, since `src/wire/session.ts` lets small messages pass large ones, and `end` drops what has
-// not left. To become `test` when that is mended.
-
 const small = Buffer.from("v");
 const large = Buffer.alloc(5_000_000, "large ");
 const value = (...buffers: Uint8Array[]) => ({ bytes: small, buffers });

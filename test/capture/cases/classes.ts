@@ -426,6 +426,13 @@ const family = new Parent().add();
 export const run = async () => { const back = await flame(() => family.add()); return [back instanceof Parent, back.children.length, back.children.every((child) => child instanceof Child && child.parent === back)]; };
 `, [true, 2, true]);
 
+it.works("classes that need each other while they are being defined", `
+class Owned { owner() { return Owner; } }
+function make() { return new Owned(); }
+class Owner { static first = make(); }
+export const run = () => flame(() => Owner.first.owner() === Owner);
+`, true);
+
 it.works("field functions and instances that hold functions", `
 class Handler { prefix = "h"; handle = (text: string) => this.prefix + text; }
 export const run = () => flame(() => new Handler().handle("x"));

@@ -245,7 +245,7 @@ export const run = async () => [value, await flame(() => value).catch((error) =>
 import { runner } from "tinderbox";
 if (runner()) throw new Error("not on a runner");
 export const value = 1;
-` }, notIn: {} });
+` } });
 
 // CommonJS
 

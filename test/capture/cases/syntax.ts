@@ -225,4 +225,4 @@ it.works("HTML-like comments and hashbang", `#!/usr/bin/env node
 import { flame } from "tinderbox";
 const a = 1;
 export const run = () => flame(() => a);
-`, 1, { notIn: {} });
+`, 1);
