@@ -44,7 +44,9 @@ await all.close();
       "double.ts": `export const double = (n: number) => n * 2;\n`,
     });
     expect(stderr).toBe("");
-    expect(stdout.trim()).toBe('["hello,2,true,true","hello,4,true,true","hello,6,true,true","hello,8,true,true"] true');
+    expect(stdout.trim()).toBe(
+      '["hello,2,true,true","hello,4,true,true","hello,6,true,true","hello,8,true,true"] true',
+    );
     expect(readFileSync(join(folder, "starts.txt"), "utf8")).toBe("start\n");
   });
 
@@ -66,10 +68,16 @@ console.log(await flame(() => "still works"));
     expect(stderr).toBe("");
     expect(code).toBe(0);
     const [first, second] = stdout.trim().split("\n");
-    const { code: errorCode, chain, message } = JSON.parse(first!) as { code: string; chain: string[]; message: string };
+    const {
+      code: errorCode,
+      chain,
+      message,
+    } = JSON.parse(first!) as { code: string; chain: string[]; message: string };
     expect(errorCode).toBe("ERR_TINDERBOX_ENTRY");
     expect(chain).toEqual(["app.ts", "through.ts", "deeper.ts", "app.ts"]);
-    expect(message).toMatch(/^Cannot import app\.ts: it is the application's entry file, and a runner must not start the application again; move what the closure needs/);
+    expect(message).toMatch(
+      /^Cannot import app\.ts: it is the application's entry file, and a runner must not start the application again; move what the closure needs/,
+    );
     expect(second).toBe("still works");
     expect(readFileSync(join(folder, "starts.txt"), "utf8")).toBe("start\n");
   });

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { repository } from "../harness/script-folder.ts";
 
-export type Bundler = "vite" | "vite-minified" | "rolldown" | "rolldown-minified" | "esbuild" | "esbuild-minified" | "esbuild-commonjs";
+export type Bundler =
+  "vite" | "vite-minified" | "rolldown" | "rolldown-minified" | "esbuild" | "esbuild-minified" | "esbuild-commonjs";
 
 interface Plugins {
   vite(): never;
@@ -32,11 +33,23 @@ export async function bundle(bundler: Bundler, folder: string, entry: string): P
       logLevel: "error",
       plugins: [tinderbox.vite()],
       ssr: { external: ["tinderbox"] },
-      build: { ssr: input, outDir: dir, minify, target: "esnext", rolldownOptions: { output: { entryFileNames: "entry.mjs" } } },
+      build: {
+        ssr: input,
+        outDir: dir,
+        minify,
+        target: "esnext",
+        rolldownOptions: { output: { entryFileNames: "entry.mjs" } },
+      },
     });
   } else if (bundler.startsWith("rolldown")) {
     const { rolldown } = await import("rolldown");
-    const built = await rolldown({ input, external, platform: "node", plugins: [tinderbox.rolldown()], onLog: () => undefined });
+    const built = await rolldown({
+      input,
+      external,
+      platform: "node",
+      plugins: [tinderbox.rolldown()],
+      onLog: () => undefined,
+    });
     await built.write({ dir, format: "esm", entryFileNames: "entry.mjs", minify });
     await built.close();
   } else {

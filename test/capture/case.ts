@@ -60,7 +60,17 @@ export interface Family {
 export function family(title: string): Family {
   const cases: Case[] = [];
   const add = (name: string, source: string, outcome: Pick<Case, "expected" | "refused">, extra: Extra = {}): void => {
-    const one: Case = { family: title, name, source: withImport(source, extra.language), language: "ts", files: {}, notIn: {}, broken: {}, ...extra, ...outcome };
+    const one: Case = {
+      family: title,
+      name,
+      source: withImport(source, extra.language),
+      language: "ts",
+      files: {},
+      notIn: {},
+      broken: {},
+      ...extra,
+      ...outcome,
+    };
     cases.push(one);
   };
   return {
@@ -73,10 +83,15 @@ export function family(title: string): Family {
 function withImport(source: string, language: Case["language"] = "ts"): string {
   const text = source.replace(/^\n/, "");
   if (/from "tinderbox"|require\("tinderbox"\)/.test(text)) return text;
-  return language === "cjs" ? `const { flame } = require("tinderbox");\n${text}` : `import { flame } from "tinderbox";\n${text}`;
+  return language === "cjs"
+    ? `const { flame } = require("tinderbox");\n${text}`
+    : `import { flame } from "tinderbox";\n${text}`;
 }
 
 /** Folder name of a case, the same in every front end. */
 export function slugOf({ family: title, name }: Case): string {
-  return `${title}-${name}`.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+  return `${title}-${name}`
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");
 }

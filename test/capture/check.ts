@@ -4,7 +4,11 @@ import { slugOf } from "./case.ts";
 import { type FrontEnd, type Outcome, type Ran, inapplicable, placeOf, runCases } from "./front-ends.ts";
 
 /** Declares one test for each case in each front end; all cases of a front end run in one process. */
-export function testCases(cases: readonly Case[], frontEnds: readonly FrontEnd[], run: (cases: readonly Case[], frontEnd: FrontEnd) => Promise<Ran> = runCases): void {
+export function testCases(
+  cases: readonly Case[],
+  frontEnds: readonly FrontEnd[],
+  run: (cases: readonly Case[], frontEnd: FrontEnd) => Promise<Ran> = runCases,
+): void {
   describe.each(frontEnds)("$name", (frontEnd) => {
     let ran: Ran;
     beforeAll(async () => {
@@ -22,7 +26,9 @@ export function testCases(cases: readonly Case[], frontEnds: readonly FrontEnd[]
         test.skip(`${name} (not here: ${reason})`, () => undefined);
         continue;
       }
-      const broken = [frontEnd.name, ...frontEnd.traits].map((trait) => one.broken[trait]).find((bug) => bug !== undefined);
+      const broken = [frontEnd.name, ...frontEnd.traits]
+        .map((trait) => one.broken[trait])
+        .find((bug) => bug !== undefined);
       const declare = broken === undefined ? test : test.fails;
       declare(broken === undefined ? name : `${name} (broken: ${broken})`, () => {
         const outcome = ran.outcomes.get(slugOf(one));
@@ -51,6 +57,9 @@ function check(one: Case, outcome: Outcome, { traits }: FrontEnd): void {
   if (refused.path) expect(error.path).toEqual(refused.path);
   if (refused.at === undefined || traits.includes("compiled")) return;
   expect(error.at, error.message).toMatch(/index\.(ts|js|cjs):\d+:\d+$/);
-  if (!traits.includes("javascript")) expect(error.at!.endsWith(placeOf(one, refused.at)), `${error.at} should be ${placeOf(one, refused.at)}`).toBe(true);
+  if (!traits.includes("javascript"))
+    expect(error.at!.endsWith(placeOf(one, refused.at)), `${error.at} should be ${placeOf(one, refused.at)}`).toBe(
+      true,
+    );
   expect(error.message).toMatch(/^ > \d+ \| .*\n +\| +\^+/m);
 }

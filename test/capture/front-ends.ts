@@ -26,7 +26,12 @@ export const frontEnds: readonly FrontEnd[] = [
   { name: "load hook, JavaScript", traits: ["stamps", "javascript"], capture: "transform", execArgv: register },
   { name: "load hook, worker thread", traits: ["stamps", "worker"], capture: "transform", execArgv: register },
   { name: "load hook, CommonJS entry", traits: ["stamps"], capture: "transform", execArgv: register, entry: "cjs" },
-  { name: "load hook over tsx", traits: ["stamps", "tsx", "compiled"], capture: "transform", execArgv: [...tsx, ...register] },
+  {
+    name: "load hook over tsx",
+    traits: ["stamps", "tsx", "compiled"],
+    capture: "transform",
+    execArgv: [...tsx, ...register],
+  },
   { name: "runtime", traits: ["inspector"], capture: "runtime" },
   { name: "runtime, worker thread", traits: ["inspector", "worker"], capture: "runtime" },
   { name: "runtime, CommonJS entry", traits: ["inspector"], capture: "runtime", entry: "cjs" },
@@ -36,12 +41,33 @@ export const frontEnds: readonly FrontEnd[] = [
 
 export const bundles: readonly FrontEnd[] = [
   { name: "vite build", traits: ["stamps", "bundle", "chunks", "compiled"], capture: "transform", bundler: "vite" },
-  { name: "vite build, minified", traits: ["stamps", "bundle", "chunks", "compiled", "minified"], capture: "transform", bundler: "vite-minified" },
+  {
+    name: "vite build, minified",
+    traits: ["stamps", "bundle", "chunks", "compiled", "minified"],
+    capture: "transform",
+    bundler: "vite-minified",
+  },
   { name: "rolldown", traits: ["stamps", "bundle", "chunks", "compiled"], capture: "transform", bundler: "rolldown" },
-  { name: "rolldown, minified", traits: ["stamps", "bundle", "chunks", "compiled", "minified"], capture: "transform", bundler: "rolldown-minified" },
+  {
+    name: "rolldown, minified",
+    traits: ["stamps", "bundle", "chunks", "compiled", "minified"],
+    capture: "transform",
+    bundler: "rolldown-minified",
+  },
   { name: "esbuild", traits: ["stamps", "bundle", "compiled"], capture: "transform", bundler: "esbuild" },
-  { name: "esbuild, minified", traits: ["stamps", "bundle", "compiled", "minified"], capture: "transform", bundler: "esbuild-minified" },
-  { name: "esbuild, CommonJS", traits: ["stamps", "bundle", "compiled"], capture: "transform", bundler: "esbuild-commonjs", entry: "cjs" },
+  {
+    name: "esbuild, minified",
+    traits: ["stamps", "bundle", "compiled", "minified"],
+    capture: "transform",
+    bundler: "esbuild-minified",
+  },
+  {
+    name: "esbuild, CommonJS",
+    traits: ["stamps", "bundle", "compiled"],
+    capture: "transform",
+    bundler: "esbuild-commonjs",
+    entry: "cjs",
+  },
 ];
 
 export const inVitest: FrontEnd = { name: "vitest", traits: ["stamps", "vitest"], capture: "transform" };
@@ -69,8 +95,10 @@ export function inapplicable(one: Case, { traits, entry }: FrontEnd): string | u
   if (one.onlyIn && !traits.includes(one.onlyIn.trait)) return one.onlyIn.because;
   for (const trait of traits) if (one.notIn[trait] !== undefined) return one.notIn[trait];
   if (traits.includes("javascript") && one.language === "ts" && one.onlyIn) return "has no JavaScript form";
-  if (traits.includes("tsx") && traits.includes("stamps") && one.language === "cjs") return "tsx loads CommonJS past all load hooks";
-  if (traits.includes("bundle") && one.language === "cjs" && entry !== "cjs") return "ES modules that come out of a bundler cannot require the package";
+  if (traits.includes("tsx") && traits.includes("stamps") && one.language === "cjs")
+    return "tsx loads CommonJS past all load hooks";
+  if (traits.includes("bundle") && one.language === "cjs" && entry !== "cjs")
+    return "ES modules that come out of a bundler cannot require the package";
   if (entry === "cjs" && one.language !== "cjs") return "an ES module has its own front ends";
   return undefined;
 }
@@ -84,9 +112,12 @@ export interface Ran {
 
 /** Runs all cases that apply in one process. Refused ones come first, while no runner has booted. */
 export async function runCases(cases: readonly Case[], frontEnd: FrontEnd): Promise<Ran> {
-  const chosen = cases.filter((one) => inapplicable(one, frontEnd) === undefined).toSorted((a, b) => Number(Boolean(b.refused)) - Number(Boolean(a.refused)));
+  const chosen = cases
+    .filter((one) => inapplicable(one, frontEnd) === undefined)
+    .toSorted((a, b) => Number(Boolean(b.refused)) - Number(Boolean(a.refused)));
   const { folder, entry } = writeFolder(chosen, frontEnd);
-  if (process.env["CAPTURE_KEEP"]) (await import("node:fs")).cpSync(folder, process.env["CAPTURE_KEEP"], { recursive: true, verbatimSymlinks: true });
+  if (process.env["CAPTURE_KEEP"])
+    (await import("node:fs")).cpSync(folder, process.env["CAPTURE_KEEP"], { recursive: true, verbatimSymlinks: true });
   const built = frontEnd.bundler ? await bundle(frontEnd.bundler, folder, entry) : entry;
   const outcomes = new Map<string, Outcome>();
   const script = startScript(join(folder, built), {
@@ -99,9 +130,16 @@ export async function runCases(cases: readonly Case[], frontEnd: FrontEnd): Prom
   const { stdout, stderr } = script;
   for (const [, text] of stdout.matchAll(/^@case (.*)$/gm)) {
     const { value, ...rest } = JSON.parse(text!) as Outcome & { value?: string };
-    outcomes.set(rest.slug, { ...rest, ...(value === undefined ? {} : { value: deserialize(Buffer.from(value, "base64")) as unknown }) });
+    outcomes.set(rest.slug, {
+      ...rest,
+      ...(value === undefined ? {} : { value: deserialize(Buffer.from(value, "base64")) as unknown }),
+    });
   }
-  return { outcomes, code: ended?.code ?? null, output: `${stdout.replace(/^@case .*\n/gm, "").replace(/\n+/g, "\n")}\n${stderr}`.slice(-6000) };
+  return {
+    outcomes,
+    code: ended?.code ?? null,
+    output: `${stdout.replace(/^@case .*\n/gm, "").replace(/\n+/g, "\n")}\n${stderr}`.slice(-6000),
+  };
 }
 
 /** Reads where the text of a case stands, as stack traces say it. */
@@ -113,7 +151,10 @@ export function placeOf({ source }: Case, text: string): string {
 }
 
 /** Writes the modules of all cases into a folder of their own, with an entry that runs them. */
-export function writeFolder(cases: readonly Case[], { traits, entry = "ts" }: FrontEnd): { folder: string; entry: string } {
+export function writeFolder(
+  cases: readonly Case[],
+  { traits, entry = "ts" }: FrontEnd,
+): { folder: string; entry: string } {
   const files: Record<string, string> = {};
   const plain = traits.includes("javascript");
   const write = (name: string, text: string): void => {
@@ -130,9 +171,14 @@ export function writeFolder(cases: readonly Case[], { traits, entry = "ts" }: Fr
     const load = entry === "cjs" ? `() => require(${file})` : `() => import(${file})`;
     list.push(`  { slug: ${JSON.stringify(slug)}, load: ${load} },`);
   }
-  const head = entry === "cjs" ? `const { CaptureError, pool } = require("tinderbox");\nconst { serialize } = require("node:v8");\nconst { writeSync } = require("node:fs");` : `import { CaptureError, pool } from "tinderbox";\nimport { serialize } from "node:v8";\nimport { writeSync } from "node:fs";`;
-  files[`entry.${entry}`] = `${head}\nconst cases = [\n${list.join("\n")}\n];\n${entry === "cjs" ? "" : "await "}${runner}`;
-  files["worker.ts"] = `import { Worker } from "node:worker_threads";\nnew Worker(new URL("./entry.ts", import.meta.url)).on("exit", (code) => { process.exitCode = code; });\n`;
+  const head =
+    entry === "cjs"
+      ? `const { CaptureError, pool } = require("tinderbox");\nconst { serialize } = require("node:v8");\nconst { writeSync } = require("node:fs");`
+      : `import { CaptureError, pool } from "tinderbox";\nimport { serialize } from "node:v8";\nimport { writeSync } from "node:fs";`;
+  files[`entry.${entry}`] =
+    `${head}\nconst cases = [\n${list.join("\n")}\n];\n${entry === "cjs" ? "" : "await "}${runner}`;
+  files["worker.ts"] =
+    `import { Worker } from "node:worker_threads";\nnew Worker(new URL("./entry.ts", import.meta.url)).on("exit", (code) => { process.exitCode = code; });\n`;
   const folder = scriptFolder(files);
   symlinkSync(join(repository, "node_modules/tsx"), join(folder, "node_modules/tsx"), "dir");
   return { folder, entry: traits.includes("worker") ? "worker.ts" : `entry.${entry}` };

@@ -4,7 +4,13 @@ import { runScript } from "../harness/script.ts";
 import { scriptFolder } from "../harness/script-folder.ts";
 
 const major = Number(process.versions.node.split(".")[0]);
-const allowed = ["--permission", "--allow-fs-read=*", "--allow-fs-write=*", "--allow-child-process", ...(major >= 25 ? ["--allow-net"] : [])];
+const allowed = [
+  "--permission",
+  "--allow-fs-read=*",
+  "--allow-fs-write=*",
+  "--allow-child-process",
+  ...(major >= 25 ? ["--allow-net"] : []),
+];
 const app = `
 import { flame } from "tinderbox";
 const n = 20;
@@ -33,6 +39,9 @@ test("with the load hook, --permission asks for nothing more", async () => {
   expect(await run(addons, "--import", "tinderbox/register")).toBe("21");
 });
 
-test.skipIf(!process.allowedNodeEnvironmentFlags.has("--allow-inspector"))("with --allow-inspector, no flag of ours is needed", async () => {
-  expect(await run(addons, "--allow-inspector")).toBe("21");
-});
+test.skipIf(!process.allowedNodeEnvironmentFlags.has("--allow-inspector"))(
+  "with --allow-inspector, no flag of ours is needed",
+  async () => {
+    expect(await run(addons, "--allow-inspector")).toBe("21");
+  },
+);

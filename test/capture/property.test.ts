@@ -26,7 +26,10 @@ test("objects that two variables and a function share stay shared", { timeout: 6
       const left = { value, list };
       const right = [list, value];
       const peek = (): unknown => left.value;
-      const back = await flame(() => ({ left, right, same: [left.value === right[1], left.list === right[0], peek() === right[1]] }), { pool: warm });
+      const back = await flame(
+        () => ({ left, right, same: [left.value === right[1], left.list === right[0], peek() === right[1]] }),
+        { pool: warm },
+      );
       expect(back.same).toEqual([true, true, true]);
       expect(difference({ left: back.left, right: back.right }, { left, right })).toBeUndefined();
     }),

@@ -34,12 +34,26 @@ async function outcomeOf(one: Case, folder: string): Promise<Outcome> {
   const slug = slugOf(one);
   const before = booted();
   try {
-    const { run } = (await import(/* @vite-ignore */ join(folder, "cases", slug, `index.${one.language}`))) as { run(): unknown };
+    const { run } = (await import(/* @vite-ignore */ join(folder, "cases", slug, `index.${one.language}`))) as {
+      run(): unknown;
+    };
     const value = await run();
     return { slug, value, boots: booted() - before };
   } catch (error) {
     const { name, code, message, path, at, stack } = error as tinderbox.CaptureError;
-    return { slug, boots: booted() - before, error: { name, code, message, ...(path && { path }), ...(at !== undefined && { at }), stack: stack ?? "", capture: copy.CaptureError.is(error) } };
+    return {
+      slug,
+      boots: booted() - before,
+      error: {
+        name,
+        code,
+        message,
+        ...(path && { path }),
+        ...(at !== undefined && { at }),
+        stack: stack ?? "",
+        capture: copy.CaptureError.is(error),
+      },
+    };
   }
 }
 
