@@ -8,6 +8,7 @@ import { readSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { inspect } from "node:util";
 import { place } from "../src/context.ts";
+import { longestLine } from "../src/lines.ts";
 import { dialUnix } from "../src/transport/unix.ts";
 import { type Message, protocolVersion } from "../src/wire/messages.ts";
 import { Session } from "../src/wire/session.ts";
@@ -87,7 +88,11 @@ function receive(message: Message): void {
 
 function fault(error: unknown): void {
   const text = error instanceof Error ? (error.stack ?? error.message) : inspect(error);
-  session.send({ type: "fault", calls: executor?.running ?? [], text: text.replace(/[?&]flame=[0-9a-f]+/g, "") });
+  session.send({
+    type: "fault",
+    calls: executor?.running ?? [],
+    text: text.replace(/[?&]flame=[0-9a-f]+/g, "").slice(0, longestLine),
+  });
   session.flush();
 }
 

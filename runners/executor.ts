@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { AbortError, ProtocolError } from "../src/errors.ts";
+import { Lines } from "../src/lines.ts";
 import { type Context, place } from "../src/context.ts";
 import { Linker } from "../src/closure/link.ts";
 import { ResultHooks, encodeFailure } from "../src/closure/result.ts";
@@ -64,8 +65,9 @@ class Call implements Context {
 
   get log() {
     return (...values: unknown[]): void => {
-      const text = values.map((value) => (typeof value === "string" ? value : inspect(value))).join(" ");
-      for (const line of text.split("\n")) this.#send({ type: "log", id: this.id, stream: "stdout", line });
+      const lines = new Lines((line) => this.#send({ type: "log", id: this.id, stream: "stdout", line }));
+      lines.push(values.map((value) => (typeof value === "string" ? value : inspect(value))).join(" "));
+      lines.flush();
     };
   }
 

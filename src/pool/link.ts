@@ -250,7 +250,8 @@ export class RunnerLink {
 
   /** Without its connection a runner is of no use; one that exits closes it by that. */
   #closed(error?: Error): void {
-    if (error instanceof ProtocolError) this.#reason ??= error.message;
+    // What the system says of a broken pipe is less than how the process ended.
+    if (error && !("syscall" in error)) this.#reason ??= error.message;
     this.#session = undefined;
     if (this.#exit) this.#gone(this.#exit);
     else this.#deps.clock.timer(exitMs, () => this.kill());

@@ -6,6 +6,9 @@ import type { EncodeHooks, Payload } from "./port.ts";
 /** Kept between messages. Taken while in use: the hooks may encode something themselves. */
 let idle: Encoder | undefined;
 
+/** Their numbers must fit into the frame of the message. */
+const MAX_BUFFERS = 8_192;
+
 const none: readonly Uint8Array[] = [];
 
 /**
@@ -13,13 +16,18 @@ const none: readonly Uint8Array[] = [];
  * `root` is the name that paths begin with.
  */
 export function encode(value: unknown, hooks: EncodeHooks, options?: { readonly root?: string }): Payload {
+  const root = options?.root ?? "value";
   const encoder = idle ?? new Encoder();
   idle = undefined;
   const { writer } = encoder;
   writer.byte(0);
   // An encoder that threw is in no state to be used again.
-  encoder.root(value, hooks, options?.root ?? "value");
+  encoder.root(value, hooks, root);
   const buffers = encoder.hasMemories ? writeMemories(encoder) : none;
+  if (buffers.length > MAX_BUFFERS) {
+    const message = `Cannot send ${root}: it holds ${buffers.length} Blobs and large buffers, ${MAX_BUFFERS} travel at a time; send fewer, or join them`;
+    throw new CaptureError(message, { path: [root] });
+  }
   const { fillings } = encoder;
   const bytes = writer.take();
   encoder.clear();

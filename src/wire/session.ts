@@ -116,8 +116,8 @@ export class Session {
     try {
       this.#reader.push(chunk, this.#take);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.destroy(error);
+      // Also a fault of our own handlers ends this conversation alone: thrown on, it would end the application.
+      this.destroy(error instanceof Error ? error : new Error(String(error)));
     }
   }
 

@@ -158,7 +158,7 @@ export function writeFolder(
   const files: Record<string, string> = {};
   const plain = traits.includes("javascript");
   const write = (name: string, text: string): void => {
-    if (!plain || !/\.ts$/.test(name)) files[name] = text;
+    if (!plain || !name.endsWith(".ts")) files[name] = text;
     else files[name.replace(/\.ts$/, ".js")] = stripTypeScriptTypes(text).replace(/\.ts(["`])/g, ".js$1");
   };
   const list: string[] = [];

@@ -18,6 +18,7 @@ console.log(await flame(() => n + 1).catch((error) => [error.code, error.message
 `;
 
 const addons = "--allow-addons";
+const worker = "--allow-worker";
 const run = async (...flags: string[]) => {
   const folder = scriptFolder({ "app.ts": app });
   const { stdout } = await runScript(join(folder, "app.ts"), { cwd: folder, execArgv: [...allowed, ...flags] });
@@ -35,13 +36,18 @@ test.fails("without --allow-addons too, it says so (broken: the package cannot b
   expect(await run()).toMatch(/^ERR_TINDERBOX_CAPTURE\n.*--allow-/);
 });
 
+// The runner ends with exit code 0 and without a word, because its guard is a thread.
+test.fails("without --allow-worker, it says so (broken: the runner is lost without a reason)", async () => {
+  expect(await run(addons, "--import", "tinderbox/register")).toMatch(/--allow-worker/);
+});
+
 test("with the load hook, --permission asks for nothing more", async () => {
-  expect(await run(addons, "--import", "tinderbox/register")).toBe("21");
+  expect(await run(addons, worker, "--import", "tinderbox/register")).toBe("21");
 });
 
 test.skipIf(!process.allowedNodeEnvironmentFlags.has("--allow-inspector"))(
   "with --allow-inspector, no flag of ours is needed",
   async () => {
-    expect(await run(addons, "--allow-inspector")).toBe("21");
+    expect(await run(addons, worker, "--allow-inspector")).toBe("21");
   },
 );

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface UntilOptions {
-  /** Milliseconds after which the wait fails. @default 5000 */
+  /** Milliseconds after which the wait fails. @default 10000 */
   readonly within?: number;
   /** Milliseconds between two looks. @default 20 */
   readonly every?: number;
@@ -16,7 +16,7 @@ export async function until<T>(
   look: () => T | Promise<T>,
   options: UntilOptions = {},
 ): Promise<Exclude<T, false | 0 | "" | null | undefined>> {
-  const { within = 5_000, every = 20 } = options;
+  const { within = 10_000, every = 20 } = options;
   const deadline = performance.now() + within;
   for (;;) {
     const late = performance.now() >= deadline;

@@ -60,3 +60,8 @@ test("a Blob whose file is gone rejects with its path, and nobody has to listen"
     await rm(folder, { recursive: true });
   }
 });
+
+test("more Blobs than one message can name are refused before anything is sent", () => {
+  const many = Array.from({ length: 8_193 }, () => new Blob(["x"]));
+  expect(() => encode(many, encodeHooks)).toThrow("it holds 8193 Blobs and large buffers, 8192 travel at a time");
+});
