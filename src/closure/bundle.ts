@@ -35,7 +35,10 @@ export async function bundleFile(code: string, id: string, options: BundleOption
   const key = hashOf(`${id}\n${code}`);
   const chunks = options.emit ? emitUnits(embedded, options.emit) : "";
   const register = `{ ${originOf(id, options)}${chunks} }`;
-  return transform(code, id, { analysis: found, key, register, embed: JSON.stringify(embedded), sourcemap: true }) ?? undefined;
+  return (
+    transform(code, id, { analysis: found, key, register, embed: JSON.stringify(embedded), sourcemap: true }) ??
+    undefined
+  );
 }
 
 interface Embedded {
@@ -45,7 +48,10 @@ interface Embedded {
 
 /** Types are erased now where they can be, so that the process that captures has nothing to erase. */
 async function embeddable(code: string, id: string, found: FileAnalysis, options: BundleOptions): Promise<Embedded> {
-  const imports = options.from === "chunk" ? found.imports : await Promise.all(found.imports.map((each) => located(each, id, options)));
+  const imports =
+    options.from === "chunk"
+      ? found.imports
+      : await Promise.all(found.imports.map((each) => located(each, id, options)));
   const analysis = { ...found, imports };
   if (!found.typescript) return { source: code, analysis };
   try {
@@ -64,19 +70,29 @@ async function located(info: ImportInfo, id: string, { resolve: find, from }: Bu
   const path = (await find(specifier, id))?.replace(/[?#].*$/s, "");
   if (path === undefined || !isAbsolute(path) || !existsSync(path)) {
     if (!local || from === "file") return info;
-    throw new CaptureError(`Cannot bundle ${id}: its import "${specifier}" is not a file, and a closure that uses it would fail on the runner; write the file's full name`);
+    throw new CaptureError(
+      `Cannot bundle ${id}: its import "${specifier}" is not a file, and a closure that uses it would fail on the runner; write the file's full name`,
+    );
   }
   if (path.includes(`${sep}node_modules${sep}`)) return info;
   const way = relative(dirname(id), path).split(sep).join("/");
   const target = way.startsWith(".") ? way : `./${way}`;
-  return { ...info, specifier: target, text: info.text.replace(/(["'])(?:(?!\1).)*\1/, (quoted) => (quoted.slice(1, -1) === specifier ? JSON.stringify(target) : quoted)) };
+  return {
+    ...info,
+    specifier: target,
+    text: info.text.replace(/(["'])(?:(?!\1).)*\1/, (quoted) =>
+      quoted.slice(1, -1) === specifier ? JSON.stringify(target) : quoted,
+    ),
+  };
 }
 
 /** How the running output finds the file's own URL. */
 function originOf(id: string, { from, format }: BundleOptions): string {
   if (from !== "package") return `url: ${JSON.stringify(pathToFileURL(id).href)}`;
   const manifest = findPackageJSON(pathToFileURL(id));
-  const path = relative(manifest ? dirname(manifest) : process.cwd(), id).split(sep).join("/");
+  const path = relative(manifest ? dirname(manifest) : process.cwd(), id)
+    .split(sep)
+    .join("/");
   const output = format === "module" ? "import.meta.url" : `require("node:url").pathToFileURL(__filename).href`;
   return `output: ${output}, path: ${JSON.stringify(path)}`;
 }

@@ -167,7 +167,14 @@ class CaptureHooks implements EncodeHooks, GroupHost {
   #unit(unit: Unit, located: Located | undefined): Description {
     for (const number of unit.needs) this.units.add(number);
     const read = (name: string): unknown => located!.read(name);
-    return { kind: "code", unit: unit.number, early: unit.early.map(read), late: unit.late.map(read), name: unit.info?.name ?? "", names: unit.names };
+    return {
+      kind: "code",
+      unit: unit.number,
+      early: unit.early.map(read),
+      late: unit.late.map(read),
+      name: unit.info?.name ?? "",
+      names: unit.names,
+    };
   }
 
   #instance(value: object, path: Path): Description {
@@ -189,7 +196,9 @@ class CaptureHooks implements EncodeHooks, GroupHost {
     let known = this.#known.get(Class);
     if (known === undefined) {
       const imported = this.#imported(Class);
-      known = nameOfClass(Class) !== undefined || (imported ? !isBuiltin(importInfoOf(imported.unit).specifier) : locate(Class) !== undefined);
+      known =
+        nameOfClass(Class) !== undefined ||
+        (imported ? !isBuiltin(importInfoOf(imported.unit).specifier) : locate(Class) !== undefined);
       this.#known.set(Class, known);
     }
     return known;

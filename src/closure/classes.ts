@@ -30,7 +30,8 @@ const names: Names = (realm[slot] ??= { byName: new Map(), byClass: new WeakMap(
  * registerClass(Money);
  */
 export function registerClass<C extends Class>(Class: C, name: string = (Class as { name: string }).name): C {
-  if (typeof Class !== "function" || !name) throw new TypeError("Cannot register a class: a class and a name are wanted; give anonymous ones a name");
+  if (typeof Class !== "function" || !name)
+    throw new TypeError("Cannot register a class: a class and a name are wanted; give anonymous ones a name");
   const known = names.byName.get(name);
   // A module that is evaluated again (watch mode, tests) registers the new version of the same class.
   if (known && known !== Class && Function.prototype.toString.call(known) !== Function.prototype.toString.call(Class)) {
@@ -56,7 +57,9 @@ export class ForeignError {
 }
 
 const own = "tinderbox:";
-const builtIn = new Map<object, string>(Object.entries({ ...errorClasses, ForeignError }).map(([name, Class]) => [Class, own + name]));
+const builtIn = new Map<object, string>(
+  Object.entries({ ...errorClasses, ForeignError }).map(([name, Class]) => [Class, own + name]),
+);
 const builtInByName = new Map([...builtIn].map(([Class, name]) => [name, Class]));
 
 /** The name under which a class is known on both sides, if it is. */
@@ -68,7 +71,9 @@ export function nameOfClass(Class: object): string | undefined {
 export function classByName(name: string): object {
   const found = builtInByName.get(name) ?? names.byName.get(name);
   if (found) return found;
-  throw new TypeError(`Cannot receive an instance of "${name}": no class has that name here; call registerClass in a module that both sides import`);
+  throw new TypeError(
+    `Cannot receive an instance of "${name}": no class has that name here; call registerClass in a module that both sides import`,
+  );
 }
 
 export type Base = "Object" | "Error" | "Map" | "Set" | "Array";
@@ -77,7 +82,8 @@ export type Base = "Object" | "Error" | "Map" | "Set" | "Array";
 export function classOf(value: object): object | undefined {
   const prototype = Object.getPrototypeOf(value) as { constructor?: unknown } | null;
   if (!prototype) return undefined;
-  const constructor = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value as { prototype?: unknown } | undefined;
+  const constructor = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value as
+    { prototype?: unknown } | undefined;
   return typeof constructor === "function" && constructor.prototype === prototype ? constructor : undefined;
 }
 
@@ -85,19 +91,33 @@ export function hasSerialize(value: object): value is { [serialize](): unknown }
   return typeof (value as { [serialize]?: unknown })[serialize] === "function";
 }
 
-const bases = new Map<object, Base>([[Error, "Error"], [Map, "Map"], [Set, "Set"], [Array, "Array"]]);
+const bases = new Map<object, Base>([
+  [Error, "Error"],
+  [Map, "Map"],
+  [Set, "Set"],
+  [Array, "Array"],
+]);
 
 /**
  * The built-in class under an instance's own ones. Undefined when there is one that cannot be made without its
  * constructor, or private state anywhere in the chain that could be read but not put back.
  */
 export function baseOf(Class: object): { readonly base: Base } | { readonly refused: string; readonly fix: string } {
-  for (let at: object | null = Class; at && at !== Function.prototype; at = Object.getPrototypeOf(at) as object | null) {
+  for (
+    let at: object | null = Class;
+    at && at !== Function.prototype;
+    at = Object.getPrototypeOf(at) as object | null
+  ) {
     const base = bases.get(at) ?? (isNative(at) ? builtInBase(at) : undefined);
     if (base) return { base };
     const name = (at as { name?: string }).name || "an anonymous class";
-    if (isNative(at)) return { refused: `it extends the built-in ${name}`, fix: "give its class serialize and revive methods" };
-    if (hasPrivateState(at)) return { refused: `${name} has #private members, which cannot be put back`, fix: "give the class methods keyed by serialize and revive" };
+    if (isNative(at))
+      return { refused: `it extends the built-in ${name}`, fix: "give its class serialize and revive methods" };
+    if (hasPrivateState(at))
+      return {
+        refused: `${name} has #private members, which cannot be put back`,
+        fix: "give the class methods keyed by serialize and revive",
+      };
   }
   return { base: "Object" };
 }
@@ -116,7 +136,9 @@ export function isNative(fn: object): boolean {
 export function reviveInstance(Class: unknown, state: unknown): object {
   const method = (Class as { [revive]?: unknown } | undefined)?.[revive];
   if (typeof method !== "function") {
-    throw new CaptureError(`Cannot make an instance of ${String((Class as { name?: unknown })?.name)}: it has serialize but no static revive; add static [revive](state)`);
+    throw new CaptureError(
+      `Cannot make an instance of ${String((Class as { name?: unknown })?.name)}: it has serialize but no static revive; add static [revive](state)`,
+    );
   }
   return Reflect.apply(method, Class, [state]) as object;
 }

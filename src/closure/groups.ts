@@ -63,7 +63,9 @@ export function findGroups(root: object): Groups {
       const known = owners.get(value);
       if (known) known.add(owner);
       else owners.set(value, new Set([owner]));
-      todo.push(...(typeof value === "function" ? capturesOf(value === root ? locate(value) : located) : childrenOf(value)));
+      todo.push(
+        ...(typeof value === "function" ? capturesOf(value === root ? locate(value) : located) : childrenOf(value)),
+      );
     }
   };
 
@@ -107,8 +109,15 @@ export function findGroups(root: object): Groups {
 }
 
 /** Members in place, everything else of the host's own making. */
-function encodeGroup(group: Group, groups: Groups, host: GroupHost, path: readonly PathStep[]): readonly [Uint8Array, ...Uint8Array[]] {
-  const inside: Groups = { handle: (fn, inner, way) => (group.members.includes(fn) ? undefined : groups.handle(fn, inner, way)) };
+function encodeGroup(
+  group: Group,
+  groups: Groups,
+  host: GroupHost,
+  path: readonly PathStep[],
+): readonly [Uint8Array, ...Uint8Array[]] {
+  const inside: Groups = {
+    handle: (fn, inner, way) => (group.members.includes(fn) ? undefined : groups.handle(fn, inner, way)),
+  };
   try {
     const payload = encode(group.members, host.within(inside));
     // Bytes that are still being read cannot name anything.
@@ -132,7 +141,7 @@ function capturesOf(located: Located | undefined): unknown[] {
 }
 
 function spreadShared(vertices: Map<object, Vertex>): void {
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (const { group, reaches } of vertices.values()) {
       if (group!.shared) continue;

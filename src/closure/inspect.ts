@@ -53,9 +53,14 @@ const files = new Map<string, SourceFile | undefined>();
 export function inspect(fn: object): Inspected | undefined {
   session ??= open();
   shared.fn = fn;
-  const objectId = (post("Runtime.evaluate", { expression: `globalThis[Symbol.for("tinderbox.inspect")].fn` })["result"] as { objectId: string }).objectId;
+  const objectId = (
+    post("Runtime.evaluate", { expression: `globalThis[Symbol.for("tinderbox.inspect")].fn` })["result"] as {
+      objectId: string;
+    }
+  ).objectId;
   try {
-    const properties = post("Runtime.getProperties", { objectId, ownProperties: true })["internalProperties"] as { name: string; value: { objectId?: string; value?: unknown } }[] | undefined;
+    const properties = post("Runtime.getProperties", { objectId, ownProperties: true })["internalProperties"] as
+      { name: string; value: { objectId?: string; value?: unknown } }[] | undefined;
     const internal = new Map(properties?.map((property) => [property.name, property.value]));
     const location = internal.get("[[FunctionLocation]]")?.value as Location | undefined;
     const scopesId = internal.get("[[Scopes]]")?.objectId;
@@ -68,7 +73,10 @@ export function inspect(fn: object): Inspected | undefined {
       index = unitAt(file, location, isClass(fn));
       if (index < 0 || !isText(fn, file, index)) return undefined;
     }
-    post("Runtime.callFunctionOn", { objectId: scopesId, functionDeclaration: `function () { globalThis[Symbol.for("tinderbox.inspect")].scopes = this }` });
+    post("Runtime.callFunctionOn", {
+      objectId: scopesId,
+      functionDeclaration: `function () { globalThis[Symbol.for("tinderbox.inspect")].scopes = this }`,
+    });
     const scopes = shared.scopes!;
     const base = baseName(file, index);
     file.lookup = (name) => (name === base ? Object.getPrototypeOf(fn) : read(scopes, name)) as unknown;
@@ -89,7 +97,10 @@ function open(): Session {
   } catch (error) {
     const denied = (error as { code?: unknown }).code === "ERR_ACCESS_DENIED";
     const fix = denied ? "add --allow-inspector, or" : "";
-    throw new CaptureError(`Cannot look into a closure at run time: the inspector is not available${denied ? " under --permission" : ""}; ${fix} start with --import tinderbox/register`, { cause: error });
+    throw new CaptureError(
+      `Cannot look into a closure at run time: the inspector is not available${denied ? " under --permission" : ""}; ${fix} start with --import tinderbox/register`,
+      { cause: error },
+    );
   }
 }
 
@@ -141,7 +152,11 @@ function runningFile(scriptId: string): SourceFile {
   const source = post("Debugger.getScriptSource", { scriptId })["scriptSource"] as string;
   post("Debugger.disable", {});
   const url = scripts.get(scriptId) ?? "";
-  const file = fileFrom(url.includes("://") ? url : new URL(url, pathToFileURL(`${process.cwd()}/`)).href, source, true);
+  const file = fileFrom(
+    url.includes("://") ? url : new URL(url, pathToFileURL(`${process.cwd()}/`)).href,
+    source,
+    true,
+  );
   files.set(scriptId, file);
   return file;
 }

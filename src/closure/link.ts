@@ -51,7 +51,10 @@ type Factory = (early: Record<string, unknown>) => Made;
 const keptGroups = 256;
 
 export class Linker implements DecodeHooks {
-  readonly #modules = new Map<number, { readonly module: LinkModule; loaded?: LoadedModule; failure?: { readonly reason: unknown }; single?: object }>();
+  readonly #modules = new Map<
+    number,
+    { readonly module: LinkModule; loaded?: LoadedModule; failure?: { readonly reason: unknown }; single?: object }
+  >();
   /** Units whose definition is running, and those that could not be given all their links meanwhile. */
   readonly #making = new Set<number>();
   readonly #unfilled: { readonly made: Made; readonly module: LinkModule }[] = [];
@@ -83,7 +86,8 @@ export class Linker implements DecodeHooks {
     if (known) return known;
     for (const [unit, { module, loaded }] of this.#modules) {
       const imports = readImports(loaded);
-      const local = nameIn(imports, Class) ?? module.siblings.find((sibling) => this.#find(module.url, sibling) === Class)?.local;
+      const local =
+        nameIn(imports, Class) ?? module.siblings.find((sibling) => this.#find(module.url, sibling) === Class)?.local;
       const origin = local === undefined ? originInNamespaces(unit, imports, Class) : { unit, local };
       if (!origin) continue;
       this.#origins.set(Class, origin);
@@ -92,7 +96,11 @@ export class Linker implements DecodeHooks {
     return undefined;
   }
 
-  code(unit: number, early: readonly unknown[], _name: string): { readonly value: object; fill(late: readonly unknown[]): void } {
+  code(
+    unit: number,
+    early: readonly unknown[],
+    _name: string,
+  ): { readonly value: object; fill(late: readonly unknown[]): void } {
     const { module } = this.#entry(unit);
     if (module.single) return { value: this.#single(unit), fill() {} };
     const made = this.#make(unit, record(module.early, early));
@@ -152,7 +160,8 @@ export class Linker implements DecodeHooks {
     this.#making.delete(unit);
     entry.single = made.value;
     this.#fill(made, entry.module);
-    if (this.#making.size === 0) for (const unfilled of this.#unfilled.splice(0)) this.#fill(unfilled.made, unfilled.module);
+    if (this.#making.size === 0)
+      for (const unfilled of this.#unfilled.splice(0)) this.#fill(unfilled.made, unfilled.module);
     return made.value;
   }
 

@@ -16,7 +16,13 @@ export function hasPrivateState(Class: object): boolean {
 
 function declaresPrivate(text: string): boolean {
   const parsed = parseFile(`(${text});`, "class.js");
-  const body = (parsed?.program.body[0] as { expression?: { type: string; body?: { body: unknown[] }; expression?: { body?: { body: unknown[] } } } } | undefined)?.expression;
+  const body = (
+    parsed?.program.body[0] as
+      | { expression?: { type: string; body?: { body: unknown[] }; expression?: { body?: { body: unknown[] } } } }
+      | undefined
+  )?.expression;
   const members = body?.body?.body ?? body?.expression?.body?.body ?? [];
-  return (members as { key?: { type?: string }; static?: boolean }[]).some((member) => member.key?.type === "PrivateIdentifier" && !member.static);
+  return (members as { key?: { type?: string }; static?: boolean }[]).some(
+    (member) => member.key?.type === "PrivateIdentifier" && !member.static,
+  );
 }

@@ -25,17 +25,21 @@ export class ReceiveHooks implements DecodeHooks {
   }
 
   handle(type: string, data: unknown): unknown {
-    if (type !== "class" || !Array.isArray(data)) throw new ProtocolError("Cannot receive a handle: its type is unknown");
+    if (type !== "class" || !Array.isArray(data))
+      throw new ProtocolError("Cannot receive a handle: its type is unknown");
     const [number, local, member] = data as unknown[];
     const unit = typeof number === "number" && this.#sent.has(number) ? unitByNumber(number) : undefined;
     if (!unit) throw new ProtocolError("Cannot receive an instance: its class was not sent to this runner");
     const { file, info } = unit;
     const index = info ? file.analysis.units.indexOf(info) : -1;
     const binding = info ? undefined : [...file.bindings].find(([, candidate]) => candidate === unit)?.[0];
-    const name = typeof local === "string" ? local : binding === undefined ? undefined : file.analysis.imports[binding]!.local;
+    const name =
+      typeof local === "string" ? local : binding === undefined ? undefined : file.analysis.imports[binding]!.local;
     const known = name === undefined ? (file.classes.get(index) ?? file.lookup?.(info!.name)) : file.imports?.()[name];
     const found = typeof member === "string" ? (known as Record<string, unknown> | undefined)?.[member] : known;
     if (typeof found === "function") return found;
-    throw new TypeError(`Cannot receive an instance of ${name ?? info?.name ?? "a class"}: the class is not at hand any more`);
+    throw new TypeError(
+      `Cannot receive an instance of ${name ?? info?.name ?? "a class"}: the class is not at hand any more`,
+    );
   }
 }

@@ -23,7 +23,11 @@ export class ResultHooks implements EncodeHooks {
     if ("refused" in found) throw refuse(path(), `${name}, and ${found.refused}`, found.fix);
     if (this.#nameable(Class)) return { kind: "instance", class: Class, base: found.base };
     if (found.base === "Error") return { kind: "custom", class: ForeignError, state: foreignState(value as Error) };
-    throw refuse(path(), `${name}, which the caller does not know`, "import its class in the file of the closure, or registerClass it");
+    throw refuse(
+      path(),
+      `${name}, which the caller does not know`,
+      "import its class in the file of the closure, or registerClass it",
+    );
   }
 
   #class(fn: object, path: readonly PathStep[]): Description {
@@ -55,7 +59,9 @@ export function encodeFailure(error: unknown, hooks: EncodeHooks): Payload {
   } catch (failure) {
     const reason = failure instanceof Error ? failure.message : String(failure);
     if (!(error instanceof Error)) return encode(new TypeError(`Cannot send what the closure threw: ${reason}`), hooks);
-    const bare = Object.assign(new Error(`${error.message} (the error itself was left behind: ${reason})`), { name: error.name });
+    const bare = Object.assign(new Error(`${error.message} (the error itself was left behind: ${reason})`), {
+      name: error.name,
+    });
     bare.stack = error.stack ?? "";
     return encode(bare, hooks);
   }
@@ -69,7 +75,9 @@ function tidyStacks(error: Error, seen = new Set<unknown>()): void {
   const { stack, cause } = error;
   if (typeof stack === "string") {
     const lines = stack.split("\n");
-    const own = lines.findIndex((line) => line.startsWith("    at ") && /[\\/]runners[\\/](executor|agent)\.[jt]s|node:internal/.test(line));
+    const own = lines.findIndex(
+      (line) => line.startsWith("    at ") && /[\\/]runners[\\/](executor|agent)\.[jt]s|node:internal/.test(line),
+    );
     try {
       error.stack = (own > 0 ? lines.slice(0, own) : lines).join("\n").replace(/[?&]flame=[0-9a-f]+/g, "");
     } catch {
@@ -81,5 +89,8 @@ function tidyStacks(error: Error, seen = new Set<unknown>()): void {
 }
 
 function refuse(path: readonly PathStep[], what: string, fix: string): CaptureError {
-  return new CaptureError(`Cannot send ${path.length <= 1 ? "the result" : `\`${formatPath(path)}\``} to the caller: it is ${what}; ${fix}`, { path });
+  return new CaptureError(
+    `Cannot send ${path.length <= 1 ? "the result" : `\`${formatPath(path)}\``} to the caller: it is ${what}; ${fix}`,
+    { path },
+  );
 }

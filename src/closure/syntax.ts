@@ -27,7 +27,10 @@ export const codeKeys: ReadonlyMap<string, readonly string[]> = new Map(
   }),
 );
 
-/** The expression inside parentheses and type assertions, which leave no trace at run time. */
+/**
+ * The expression inside parentheses and type assertions, which leave no trace at run time, and inside of `__name(f, "f")`,
+ * by which esbuild and tsx keep the names that the language would have inferred.
+ */
 export function unwrap(node: Node): Node {
   switch (node.type) {
     case "ParenthesizedExpression":
@@ -37,6 +40,11 @@ export function unwrap(node: Node): Node {
     case "TSTypeAssertion":
     case "TSInstantiationExpression":
       return unwrap(node.expression);
+    case "CallExpression": {
+      const { callee, arguments: given } = node;
+      const keepsName = callee.type === "Identifier" && callee.name === "__name" && given.length === 2;
+      return keepsName && given[0]!.type !== "SpreadElement" ? unwrap(given[0]!) : node;
+    }
     default:
       return node;
   }

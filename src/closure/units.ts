@@ -66,14 +66,24 @@ export function stampedFile(key: string): SourceFile | undefined {
   let file = files.get(key);
   if (file) return file;
   const stamped = registry.files.get(key);
-  const content = stamped?.embedded === undefined ? registry.sources.get(key) : (JSON.parse(stamped.embedded) as { source: string; analysis: FileAnalysis });
+  const content =
+    stamped?.embedded === undefined
+      ? registry.sources.get(key)
+      : (JSON.parse(stamped.embedded) as { source: string; analysis: FileAnalysis });
   if (!stamped || !content) return undefined;
   file = sourceFile(stamped.url, content.source, content.analysis, stamped.imports, stamped.classes, stamped.chunks);
   files.set(key, file);
   return file;
 }
 
-export function sourceFile(url: string, source: string, analysis: FileAnalysis, imports?: Thunk, classes = new Map<number, object>(), chunks?: Chunks): SourceFile {
+export function sourceFile(
+  url: string,
+  source: string,
+  analysis: FileAnalysis,
+  imports?: Thunk,
+  classes = new Map<number, object>(),
+  chunks?: Chunks,
+): SourceFile {
   return { url, source, analysis, imports, classes, chunks, units: new Map(), bindings: new Map() };
 }
 
@@ -87,13 +97,25 @@ export function unitOf(file: SourceFile, index: number): Unit {
   const names: string[] = [];
   const links: { name: string; unit: Unit; early: boolean }[] = [];
   const needs: number[] = [];
-  const unit: Unit = { number: units.length + 1, file, info, early, late, names, links, needs, single: info.pure && info.declared, pure: info.pure };
+  const unit: Unit = {
+    number: units.length + 1,
+    file,
+    info,
+    early,
+    late,
+    names,
+    links,
+    needs,
+    single: info.pure && info.declared,
+    pure: info.pure,
+  };
   units.push(unit);
   file.units.set(index, unit);
   for (const free of info.free) {
     if (free.kind === "import") continue;
     const target = free.kind === "unit" ? file.analysis.units[free.unit]! : undefined;
-    if (free.kind === "unit" && target?.pure) links.push({ name: free.name, unit: unitOf(file, free.unit), early: free.early });
+    if (free.kind === "unit" && target?.pure)
+      links.push({ name: free.name, unit: unitOf(file, free.unit), early: free.early });
     else (free.early ? early : late).push(free.name);
   }
   names.push(...early, ...late);
@@ -106,7 +128,18 @@ export function bindingOf(file: SourceFile, index: number): Unit {
   let unit = file.bindings.get(index);
   if (!unit) {
     const number = units.length + 1;
-    unit = { number, file, info: undefined, early: [], late: [], names: [], links: [], needs: [number], single: true, pure: true };
+    unit = {
+      number,
+      file,
+      info: undefined,
+      early: [],
+      late: [],
+      names: [],
+      links: [],
+      needs: [number],
+      single: true,
+      pure: true,
+    };
     units.push(unit);
     file.bindings.set(index, unit);
   }
@@ -122,7 +155,9 @@ export function textOf(unit: Unit): UnitText {
 
 function generatedText({ file, info, ...unit }: Unit): UnitText {
   const { source, analysis, url } = file;
-  const generated = info ? generateUnit(source, analysis, analysis.units.indexOf(info)) : generateImport(analysis, importIndex(file, unit.number));
+  const generated = info
+    ? generateUnit(source, analysis, analysis.units.indexOf(info))
+    : generateImport(analysis, importIndex(file, unit.number));
   const text = analysis.typescript ? stripTypes(generated, url) : generated;
   return { url, hash: hashOf(text), format: analysis.format, source: text };
 }
@@ -131,9 +166,16 @@ function generatedText({ file, info, ...unit }: Unit): UnitText {
 function chunkOf({ file, info, number }: Unit, chunks: Chunks): UnitText {
   const { units: infos, imports } = file.analysis;
   const wanted = info ? -1 : importIndex(file, number);
-  const index = info ? infos.indexOf(info) : infos.findIndex(({ free }, at) => chunks[at] && free.some((name) => name.kind === "import" && name.import === wanted));
+  const index = info
+    ? infos.indexOf(info)
+    : infos.findIndex(
+        ({ free }, at) => chunks[at] && free.some((name) => name.kind === "import" && name.import === wanted),
+      );
   const chunk = chunks[index];
-  if (!chunk) throw new CaptureError(`Cannot send ${info?.path ?? imports[wanted]?.local ?? "a binding"} of ${file.url}: the bundler has made no chunk for it; use it in the closure`);
+  if (!chunk)
+    throw new CaptureError(
+      `Cannot send ${info?.path ?? imports[wanted]?.local ?? "a binding"} of ${file.url}: the bundler has made no chunk for it; use it in the closure`,
+    );
   const [hash, url] = chunk;
   if (info) return { url, hash, format: "module", source: "" };
   const source = `import { imports } from ${JSON.stringify(url)}; export default imports()[${JSON.stringify(imports[wanted]!.local)}];`;

@@ -116,8 +116,6 @@ export async function runCases(cases: readonly Case[], frontEnd: FrontEnd): Prom
     .filter((one) => inapplicable(one, frontEnd) === undefined)
     .toSorted((a, b) => Number(Boolean(b.refused)) - Number(Boolean(a.refused)));
   const { folder, entry } = writeFolder(chosen, frontEnd);
-  if (process.env["CAPTURE_KEEP"])
-    (await import("node:fs")).cpSync(folder, process.env["CAPTURE_KEEP"], { recursive: true, verbatimSymlinks: true });
   const built = frontEnd.bundler ? await bundle(frontEnd.bundler, folder, entry) : entry;
   const outcomes = new Map<string, Outcome>();
   const script = startScript(join(folder, built), {
