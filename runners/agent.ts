@@ -10,7 +10,7 @@ import { inspect } from "node:util";
 import { place } from "../src/context.ts";
 import { longestLine } from "../src/lines.ts";
 import { dialUnix } from "../src/transport/unix.ts";
-import { type Message, protocolVersion } from "../src/wire/messages.ts";
+import { type Message, hopelessExit, protocolVersion } from "../src/wire/messages.ts";
 import { Session } from "../src/wire/session.ts";
 import { Executor } from "./executor.ts";
 import { startGuard } from "./guard.ts";
@@ -19,6 +19,8 @@ import { captureOutput } from "./output.ts";
 
 const guardDescriptor = 3;
 const drainGraceMs = 30_000;
+const adoptionMs = 50;
+const parent = process.ppid;
 
 const [address, id] = process.argv.slice(2) as [string, string];
 const drainOnLoss = process.env["TINDERBOX_RUNNER"] === "drain";
@@ -58,13 +60,9 @@ function receive(message: Message): void {
       place.runner = { id, pool: message.pool };
       installHooks(message.entry);
       executor = new Executor(place.runner, (answer) => session.send(answer), output.flush);
+      guard();
       session.send({ type: "ready" });
       session.flush();
-      // Before the first call: one that blocks the loop from its first line on must not outlive a killed parent.
-      startGuard(
-        { fd: guardDescriptor, graceMs: drainOnLoss ? drainGraceMs : 0, folder: dirname(address) },
-        parentLost,
-      );
       break;
     case "module":
       executor!.module(message);
@@ -101,10 +99,27 @@ function parentLost(): void {
   else orphaned();
 }
 
-/** A parent that was killed leaves its socket behind; its runners are the last who know of it. */
+/**
+ * A parent that was killed leaves its socket behind; its runners are the last who know of it. One that lives has only
+ * ended this conversation: the system needs a moment to give the children of a dead process to another.
+ */
 function orphaned(): never {
-  rmSync(dirname(address), { recursive: true, force: true });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, adoptionMs);
+  if (process.ppid !== parent) rmSync(dirname(address), { recursive: true, force: true });
   process.exit(0);
+}
+
+/** Before the first call: one that blocks the loop from its first line on must not outlive a killed parent. */
+function guard(): void {
+  const options = { fd: guardDescriptor, graceMs: drainOnLoss ? drainGraceMs : 0, folder: dirname(address) };
+  try {
+    startGuard(options, parentLost);
+  } catch (error) {
+    const denied = (error as { code?: unknown }).code === "ERR_ACCESS_DENIED";
+    const reason = error instanceof Error ? error.message : String(error);
+    console.error(`Cannot start the guard: ${reason}${denied ? "; under --permission add --allow-worker" : ""}`);
+    process.exit(hopelessExit);
+  }
 }
 
 function readToken(): Buffer {

@@ -1,10 +1,7 @@
 /** Which language a file is in, told by its name, and its syntax tree. */
 
-import { createRequire } from "node:module";
 import type { ParseResult } from "oxc-parser";
-
-/** Loaded at its first use: it costs a process 20 ms, and a runner hardly ever parses. */
-let parser: typeof import("oxc-parser") | undefined;
+import { loadParser } from "./parser.ts";
 
 type Language = "jsx" | "ts" | "tsx";
 
@@ -26,8 +23,7 @@ export function parseFile(code: string, id: string, format?: "module" | "commonj
   const named = prefix.toLowerCase() === "c" ? "commonjs" : prefix === "" ? undefined : "module";
   const wanted = format ?? named;
   const attempt = (sourceType: "module" | "commonjs" | "unambiguous"): ParseResult | null => {
-    parser ??= createRequire(import.meta.url)("oxc-parser") as typeof import("oxc-parser");
-    const result = parser.parseSync(`file.${language}`, code, { lang: language, sourceType });
+    const result = loadParser().parseSync(`file.${language}`, code, { lang: language, sourceType });
     return result.errors.some((error) => error.severity === "Error") ? null : result;
   };
   let result = attempt(wanted ?? "unambiguous");

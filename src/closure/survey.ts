@@ -84,7 +84,7 @@ export class Survey {
   }
 
   children(node: Node): void {
-    const keys = codeKeys.get(node.type);
+    const keys = codeKeys(node.type);
     if (!keys) return;
     for (const key of keys) {
       const child = (node as unknown as Record<string, Node | (Node | null)[] | null | undefined>)[key];

@@ -1,6 +1,7 @@
 /** Small questions about syntax nodes, and which children of a node hold code rather than types. */
 
-import { visitorKeys, type Node } from "oxc-parser";
+import type { Node } from "oxc-parser";
+import { loadParser } from "./parser.ts";
 
 const typeKeys = new Set([
   "typeAnnotation",
@@ -19,13 +20,18 @@ const expressionsWithTypes = new Set([
   "TSExportAssignment",
 ]);
 
-/** For each type of node the keys of its children that can run. Nodes that are only types have none. */
-export const codeKeys: ReadonlyMap<string, readonly string[]> = new Map(
-  Object.entries(visitorKeys).map(([type, keys]) => {
-    if (type.startsWith("TS") && !expressionsWithTypes.has(type)) return [type, []];
-    return [type, keys.filter((key) => !typeKeys.has(key))];
-  }),
-);
+let keysByType: ReadonlyMap<string, readonly string[]> | undefined;
+
+/** The keys of a node's children that can run. Nodes that are only types have none. */
+export function codeKeys(type: string): readonly string[] | undefined {
+  keysByType ??= new Map(
+    Object.entries(loadParser().visitorKeys).map(([name, keys]) => {
+      if (name.startsWith("TS") && !expressionsWithTypes.has(name)) return [name, []];
+      return [name, keys.filter((key) => !typeKeys.has(key))];
+    }),
+  );
+  return keysByType.get(type);
+}
 
 /**
  * The expression inside parentheses and type assertions, which leave no trace at run time, and inside of `__name(f, "f")`,

@@ -94,6 +94,15 @@ export class Ledger {
       events.emit("call.started", { ...this.#facts(call), runner, attempt: call.attempt });
   }
 
+  /** A hook of the caller's that throws is an event; neither the call nor the pool minds. */
+  progress(call: Call, value: unknown): void {
+    try {
+      call.options.onProgress?.(value);
+    } catch (error) {
+      this.#deps.events.emit("hook.failed", { event: "onProgress", error });
+    }
+  }
+
   /** Nothing of the call is left. */
   forget(call: Call): void {
     call.clock?.cancel();

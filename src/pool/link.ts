@@ -12,7 +12,7 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import { encode } from "../value/encode.ts";
 import type { Payload } from "../value/port.ts";
 import type { Dock } from "../wire/dock.ts";
-import { type Message, protocolVersion } from "../wire/messages.ts";
+import { type Message, hopelessExit, protocolVersion } from "../wire/messages.ts";
 import type { Session } from "../wire/session.ts";
 
 export interface LinkOptions {
@@ -263,7 +263,7 @@ export class RunnerLink {
     this.#exit = exit;
     if (this.#state === "booting") {
       this.#session?.destroy();
-      this.#fail(`it ended with ${describeExit(exit)}`);
+      this.#fail(`it ended with ${describeExit(exit)}`, undefined, exit.exitCode === hopelessExit);
     } else if (!this.#session) this.#gone(exit);
     // Otherwise its last words are still in the socket, whose end follows them.
   }
@@ -283,7 +283,7 @@ export class RunnerLink {
     this.#handlers.gone(this, { ...exit, reason, stderr: [...this.#stderr] });
   }
 
-  #fail(reason: string, cause?: unknown): void {
+  #fail(reason: string, cause?: unknown, hopeless = false): void {
     if (this.#state !== "booting") return;
     this.#state = "gone";
     this.#bootTimer?.cancel();
@@ -295,7 +295,7 @@ export class RunnerLink {
       cause,
       phase: this.#phase,
       stderr,
-      permanent: (cause as { permanent?: unknown } | undefined)?.permanent === true,
+      permanent: hopeless || (cause as { permanent?: unknown } | undefined)?.permanent === true,
     });
     if (!this.#cancelled) this.#deps.events.emit("boot.failed", { pool: this.options.pool, runner: this.id, error });
     this.#handlers.bootFailed(this, error, !this.#cancelled);

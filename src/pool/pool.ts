@@ -245,21 +245,25 @@ export class RunningPool {
     call.link = link;
     call.startedAt = this.#deps.clock.now();
     const { payload, units } = call.captured;
+    const refuse = (error: unknown): void => {
+      this.#ledger.reject(call, error);
+      this.#release(call);
+    };
     const send = (): void => {
       if (call.settled) return void this.#release(call);
-      // A runner that has gone meanwhile gives its calls back when its end is known.
-      if (!link.dispatch(call.id, call.attempt, payload, units)) return;
+      try {
+        // A runner that has gone meanwhile gives its calls back when its end is known.
+        if (!link.dispatch(call.id, call.attempt, payload, units)) return;
+      } catch (error) {
+        return refuse(error);
+      }
       call.sent = true;
       const { timeoutMs } = call.options;
       call.clock = this.#deadlines.add(timeoutMs, () => this.#abort(call, callTimeout(call, link.id)));
       this.#ledger.started(call, link.id);
     };
-    if (payload.pending) {
-      payload.pending.then(send, (error: unknown) => {
-        this.#ledger.reject(call, error);
-        this.#release(call);
-      });
-    } else send();
+    if (payload.pending) payload.pending.then(send, refuse);
+    else send();
   }
 
   #message(link: RunnerLink, message: Message): void {
@@ -272,7 +276,7 @@ export class RunningPool {
         const call = this.#ledger.get(message.id);
         if (!call || call.settled || call.link !== link) break;
         const { value } = this.#read(link, message.value);
-        this.#tellProgress(call, value);
+        this.#ledger.progress(call, value);
         break;
       }
       case "log":
@@ -387,13 +391,5 @@ export class RunningPool {
 
   #noteGone(): void {
     for (const resolve of this.#goneWaiters.splice(0)) resolve();
-  }
-
-  #tellProgress({ options }: Call, value: unknown): void {
-    try {
-      options.onProgress?.(value);
-    } catch (error) {
-      this.#deps.events.emit("hook.failed", { event: "onProgress", error });
-    }
   }
 }

@@ -6,6 +6,9 @@ import { ProtocolError } from "../errors.ts";
 import type { Payload } from "../value/port.ts";
 import { readJson, readText } from "./shape.ts";
 
+/** Exit code of a runner that cannot start however often it is tried: EX_CONFIG of sysexits.h. */
+export const hopelessExit = 78;
+
 /** Parent and runner must have the same one. */
 export const protocolVersion = 1;
 

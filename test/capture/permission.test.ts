@@ -32,12 +32,12 @@ test("without a flag, --permission says what is missing", async () => {
 });
 
 // The parser is an addon, and src/closure/syntax.ts loads it with the package.
-test.fails("without --allow-addons too, it says so (broken: the package cannot be imported at all)", async () => {
+test("without --allow-addons too, it says so", async () => {
   expect(await run()).toMatch(/^ERR_TINDERBOX_CAPTURE\n.*--allow-/);
 });
 
 // The runner ends with exit code 0 and without a word, because its guard is a thread.
-test.fails("without --allow-worker, it says so (broken: the runner is lost without a reason)", async () => {
+test("without --allow-worker, it says so", async () => {
   expect(await run(addons, "--import", "tinderbox/register")).toMatch(/--allow-worker/);
 });
 

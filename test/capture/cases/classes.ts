@@ -100,7 +100,7 @@ const Named = <T extends Constructor>(Base: T) => class extends Base { name = "m
 class Base { base = 1; }
 class Mixed extends Timed(Named(Base)) { own = 2; }
 export const run = () => flame(() => ({ ...new Mixed() }));
-`, { base: 1, name: "mixed", time: 5, own: 2 }, { broken: { "runtime under tsx": "a function within esbuild's __name() does not count as declared" } });
+`, { base: 1, name: "mixed", time: 5, own: 2 });
 
 it.works("base class that is a local value", `
 const bases = [class { base = 1; }];

@@ -2,7 +2,6 @@ import { family } from "../case.ts";
 
 const it = family("functions");
 export const functions = it.cases;
-const keepNames = { broken: { tsx: "functions that esbuild's __name() names lose their name" } };
 
 it.works("helper of the same file", `
 function area(width: number, height: number) { return width * height; }
@@ -117,7 +116,7 @@ export const run = () => flame(() => { write("a"); write("b"); return read(); })
 it.works("function in a captured object", `
 const tools = { double: (n: number) => n * 2, half: function (n: number) { return n / 2; } };
 export const run = () => flame(() => [tools.double(4), tools.half(4), tools.double.name, tools.half.name]);
-`, [8, 2, "double", "half"], keepNames);
+`, [8, 2, "double", "half"]);
 
 it.works("methods in a captured object", `
 const unit = "px";
@@ -189,7 +188,7 @@ const named = (a: number, b: number) => a + b;
 const other = { key: (a: number) => a };
 function plain() {}
 export const run = () => flame(() => [named.name, named.length, other.key.name, plain.name]);
-`, ["named", 2, "key", "plain"], { ...keepNames, notIn: { minified: "names are shortened" } });
+`, ["named", 2, "key", "plain"], { notIn: { minified: "names are shortened" } });
 
 it.works("reassigned function variable", `
 let current = () => "first";

@@ -2,7 +2,6 @@ import { family } from "../case.ts";
 
 const it = family("state");
 export const state = it.cases;
-const keepNames = { broken: { tsx: "a function within esbuild's __name() does not count as declared" } };
 
 it.works("statics hold between calls", `
 class Counter { static count = 0; static next() { return ++Counter.count; } }
@@ -59,7 +58,7 @@ const log: string[] = [];
 const ping = (n: number): number => { log.push("ping"); return n === 0 ? log.length : pong(n - 1); };
 const pong = (n: number): number => { log.push("pong"); return n === 0 ? log.length : ping(n - 1); };
 export const run = async () => [await flame(() => ping(2)), await flame(() => pong(0)), log.length];
-`, [3, 4, 0], keepNames);
+`, [3, 4, 0]);
 
 it.works("functions that share a variable share its state", `
 const counts = { n: 0 };
@@ -85,7 +84,7 @@ export const run = async () => [await flame(() => { (globalThis as any).TokenSee
 it.works("helper identity between closures", `
 const helper = () => 1;
 export const run = async () => [await flame(() => { (globalThis as any).helperSeen = helper; return 1; }), await flame(() => (globalThis as any).helperSeen === helper)];
-`, [1, true], keepNames);
+`, [1, true]);
 
 it.works("lazy singleton of a declaration", `
 class Database { static #open: Database | undefined; static opened = 0; static get open() { return (Database.#open ??= (Database.opened++, new Database())); } query() { return Database.opened; } }
