@@ -117,7 +117,8 @@ function guard(): void {
   } catch (error) {
     const denied = (error as { code?: unknown }).code === "ERR_ACCESS_DENIED";
     const reason = error instanceof Error ? error.message : String(error);
-    console.error(`Cannot start the guard: ${reason}${denied ? "; under --permission add --allow-worker" : ""}`);
+    const fix = denied ? "; under --permission add --allow-worker" : "";
+    process.stderr.write(`Cannot start the guard: ${reason}${fix}\n`);
     process.exit(hopelessExit);
   }
 }

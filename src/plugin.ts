@@ -5,7 +5,7 @@
  * - Vite builds, Rollup, Rolldown: each function that may travel becomes a chunk of its own, with its imports bundled.
  * - esbuild: code runs from the source files, which must be in the release next to the output.
  *
- * Keep `tinderbox` itself external.
+ * `tinderbox` itself stays outside of the bundle: install it where the output runs.
  *
  * @example
  * // vite.config.ts, vitest.config.ts
@@ -89,7 +89,14 @@ export const tinderbox = createUnplugin<undefined>((_options, meta) => {
         esbuild = build as unknown as EsbuildBuild;
       },
     },
-    resolveId: { filter: { id: /\?flame-unit=/ }, handler: (id) => (units.has(id) ? id : undefined) },
+    resolveId: {
+      filter: { id: /\?flame-unit=|^tinderbox(\/|$)/ },
+      handler(id) {
+        if (units.has(id)) return id;
+        // It starts runners from its own files, so it cannot be part of a bundle.
+        return (chunks || esbuild) && id.startsWith("tinderbox") ? { id, external: true } : undefined;
+      },
+    },
     load: { filter: { id: /\?flame-unit=/ }, handler: (id) => units.get(id) },
     transform: {
       filter: { id: source, code: /tinderbox/ },

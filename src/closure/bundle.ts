@@ -32,7 +32,7 @@ export async function bundleFile(code: string, id: string, options: BundleOption
   const found = analyse(code, id);
   if (found.units.length === 0) return undefined;
   // What is stamped must be of the output's own kind: a bundler turns CommonJS sources into modules after us.
-  if (found.format === "commonjs" && options.format === "module") return undefined;
+  if (found.format === "commonjs" && options.format === "module" && options.from !== "file") return undefined;
   const embedded = await embeddable(code, id, found, options);
   const key = hashOf(`${id}\n${code}`);
   const chunks = options.emit ? emitUnits(embedded, options.emit) : "";

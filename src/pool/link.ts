@@ -322,7 +322,7 @@ export class RunnerLink {
       const now = clock.now();
       // Late ourselves: what the runner may have missed meanwhile proves nothing.
       const late = now - since > beatMs * 1.5;
-      if (!late && this.#missed++ >= missedBeats) this.kill(`heartbeat lost: no sign of life for ${missedBeats} s`);
+      if (!late && ++this.#missed >= missedBeats) this.kill(`heartbeat lost: no sign of life for ${missedBeats} s`);
       else if (this.#state === "ready") this.#listen(now);
     });
   }

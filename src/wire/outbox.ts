@@ -56,6 +56,11 @@ export class Outbox {
     if (this.#ending && this.#transfers.empty) this.#connection.end();
   }
 
+  /** What is sent from here on waits for the next flush, which the caller promises: it saves the wait for a tick. */
+  gather(): void {
+    this.#scheduled = true;
+  }
+
   flushIfScheduled(): void {
     if (this.#scheduled) this.flush();
   }

@@ -113,12 +113,15 @@ export class Session {
 
   #data(chunk: Buffer): void {
     if (this.#phase === "closed") return;
+    // Answers that are ready at once share the write that ends this turn.
+    this.#outbox.gather();
     try {
       this.#reader.push(chunk, this.#take);
     } catch (error) {
       // Also a fault of our own handlers ends this conversation alone: thrown on, it would end the application.
       this.destroy(error instanceof Error ? error : new Error(String(error)));
     }
+    this.#outbox.flushIfScheduled();
   }
 
   readonly #take = (frame: Frame): void => {
