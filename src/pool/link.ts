@@ -55,6 +55,8 @@ const textOnly = {
 };
 const beatMs = 1_000;
 const missedBeats = 3;
+/** Beats that the guard has for its start, on a machine that is busy. */
+const firstBeat = 15;
 const keptLines = 20;
 /** What a runner may take to exit after its connection is closed. */
 const exitMs = 500;
@@ -74,6 +76,7 @@ export class RunnerLink {
   #bootTimer: Timer | undefined;
   #heart: Timer | undefined;
   #missed = 0;
+  #patience = firstBeat;
   #exit: MachineExit | undefined;
   /** Why it ends, when we know better than its exit status. The first reason counts. */
   #reason: string | undefined;
@@ -214,6 +217,7 @@ export class RunnerLink {
       case "ready":
         if (this.#state !== "booting") break;
         this.#state = "ready";
+        this.#listen(this.#deps.clock.now());
         this.#bootTimer?.cancel();
         this.#enter("ready");
         this.#deps.events.emit("runner.ready", {
@@ -309,12 +313,12 @@ export class RunnerLink {
     this.#fail("it is not needed any more");
   }
 
-  /** Beats count from the first one on: the guard starts a little after the runner. */
   #beat(): void {
     this.#missed = 0;
-    if (!this.#heart && this.#state === "ready") this.#listen(this.#deps.clock.now());
+    this.#patience = missedBeats;
   }
 
+  /** From `ready` on; the guard is a thread that starts beside the first call, so its first beat may take longer. */
   #listen(since: number): void {
     const { clock } = this.#deps;
     this.#machine?.ping();
@@ -322,7 +326,8 @@ export class RunnerLink {
       const now = clock.now();
       // Late ourselves: what the runner may have missed meanwhile proves nothing.
       const late = now - since > beatMs * 1.5;
-      if (!late && ++this.#missed >= missedBeats) this.kill(`heartbeat lost: no sign of life for ${missedBeats} s`);
+      if (!late && ++this.#missed >= this.#patience)
+        this.kill(`heartbeat lost: no sign of life for ${this.#patience} s`);
       else if (this.#state === "ready") this.#listen(now);
     });
   }
