@@ -1,5 +1,4 @@
 /** Builds a folder's entry the way an application is built for production, with the plugin. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { repository } from "../harness/script-folder.ts";
 
@@ -13,9 +12,6 @@ interface Plugins {
 }
 
 const file = join(repository, "src/plugin.ts");
-
-/** Nothing until the plugin is there. */
-export const hasPlugin = existsSync(file);
 
 const external = [/^tinderbox(\/|$)/, /^node:/];
 
