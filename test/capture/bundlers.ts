@@ -1,4 +1,5 @@
 /** Builds a folder's entry the way an application is built for production, with the plugin. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { repository } from "../harness/script-folder.ts";
 
