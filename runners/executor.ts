@@ -121,9 +121,7 @@ export class Executor {
 
   cancel(id: number, value: Payload): void {
     const reason = decode(value, this.#linker);
-    this.#calls
-      .get(id)
-      ?.cancel(reason instanceof Error ? reason : new AbortError("Cannot go on: the call was cancelled"));
+    this.#calls.get(id)?.cancel(new AbortError(String(reason)));
   }
 
   /** Calls `done` once no call runs. */

@@ -50,26 +50,24 @@ describe("aborting a call", () => {
   test("while it runs is told to the closure, and others on its runner never notice", async () => {
     const stop = new AbortController();
     const other = flame(() => new Promise((resolve) => setTimeout(() => resolve(process.pid), 200)), { pool: cancels });
-    const told: unknown[] = [];
     const call = caught(
       flame(
         ({ signal, progress }) =>
           new Promise((_, reject) => {
-            progress("running");
             signal.addEventListener("abort", () => {
-              progress({ aborted: signal.aborted, name: (signal.reason as Error).name });
+              const { name, message } = signal.reason as Error;
+              Reflect.set(globalThis, "heard", `${name}: ${message}`);
               reject(signal.reason as Error);
             });
+            progress("running");
           }),
-        {
-          pool: cancels,
-          signal: stop.signal,
-          onProgress: (value) => (value === "running" ? stop.abort() : told.push(value)),
-        },
+        { pool: cancels, signal: stop.signal, name: "told", onProgress: () => stop.abort() },
       ),
     );
     expect(await call).toBeInstanceOf(AbortError);
     const pid = await other;
+    const heard = await flame(() => Reflect.get(globalThis, "heard") as unknown, { pool: cancels });
+    expect(heard).toBe('AbortError: Cannot finish call "told": it was aborted');
     expect(await flame(() => process.pid, { pool: cancels })).toBe(pid);
     expect(cancels.stats().slots.busy).toBe(0);
   });
