@@ -5,40 +5,28 @@
  */
 import { Affinity } from "./affinity.ts";
 import type { Command, CoreOptions, Event } from "./decisions.ts";
-import { type InLine, Line } from "./line.ts";
 import { WaitingCalls } from "./queue.ts";
-import { type Snapshot, slots } from "./scale.ts";
+import { OpenRunners, type Runner, bornRunner, lifetimeOf } from "./roster.ts";
+import { type Snapshot, judge } from "./scale.ts";
+import { ServiceTime } from "./service.ts";
 
 export type { Command, CoreOptions, Event } from "./decisions.ts";
 
-interface Runner extends InLine<Runner> {
-  readonly id: number;
-  phase: "booting" | "ready" | "draining";
-  busy: number;
-  /** No further calls: used once, too old, unwell. */
-  retired: false | "used" | "lifetime" | "retired" | "resized";
-  idleSince: number;
-  /** When its boot began. */
-  readonly bornAt: number;
-  readyAt: number;
-  /** It has had a call. */
-  used: boolean;
-  /** Boot failures in a row before it came up. */
-  failures: number;
-  /** Where it stands when it can take a call. */
-  line: Line<Runner> | undefined;
+interface RunningCall {
+  readonly runner: Runner;
+  readonly begunAt: number;
 }
+
+/** How often growth is looked at again while calls wait: running calls may turn out to be long. */
+const lookMs = 1_000;
 
 export class PoolCore {
   options: CoreOptions;
   readonly #runners = new Map<number, Runner>();
   readonly #waiting = new WaitingCalls();
-  readonly #runningOn = new Map<number, Runner>();
-  /**
-   * Ready runners that take calls, by number of busy slots: the fullest is served first, and among equals the one that
-   * came last, so that the others fall idle.
-   */
-  readonly #open: Line<Runner>[] = [new Line()];
+  readonly #running = new Map<number, RunningCall>();
+  readonly #service = new ServiceTime();
+  readonly #open = new OpenRunners();
   readonly #affinity = new Affinity();
   #started = false;
   #closed = false;
@@ -64,7 +52,7 @@ export class PoolCore {
   }
 
   get running(): number {
-    return this.#runningOn.size;
+    return this.#running.size;
   }
 
   get waiting(): Iterable<number> {
@@ -84,15 +72,12 @@ export class PoolCore {
   }
 
   get freeSlots(): number {
-    let free = 0;
-    for (let busy = 0; busy < this.#open.length; busy++)
-      free += (this.options.slotsPerRunner - busy) * this.#open[busy]!.size;
-    return free;
+    return this.#open.free;
   }
 
   /** The runner of a dispatched call. */
   runnerOf(call: number): number | undefined {
-    return this.#runningOn.get(call)?.id;
+    return this.#running.get(call)?.runner.id;
   }
 
   /** When to send the next `tick`, possibly too early, never too late; `Infinity` when time alone changes nothing. */
@@ -117,7 +102,7 @@ export class PoolCore {
       case "call":
         this.#started = true;
         this.#affinity.note(event.call, event.key);
-        this.#waiting.add(event.call, event.priority);
+        this.#waiting.add(event.call, event.priority, event.again);
         break;
       case "done":
         this.#finish(event.call, now);
@@ -132,12 +117,12 @@ export class PoolCore {
         this.#retryAt = -Infinity;
         runner.phase = "ready";
         runner.readyAt = now;
-        this.#hint(now + this.options.lifetimeMs);
+        this.#hint(now + lifetimeOf(runner.id, this.options.lifetimeMs));
         this.#idle(runner, now);
         if (runner.retired) {
           this.#retiring++;
           this.#spent.push(runner);
-        } else this.#place(runner);
+        } else this.#open.add(runner);
         break;
       }
       case "bootFailed": {
@@ -151,7 +136,8 @@ export class PoolCore {
       case "gone": {
         const runner = this.#runners.get(event.runner);
         if (!runner) break;
-        if (runner.busy > 0) for (const [call, holder] of this.#runningOn) if (holder === runner) this.#drop(call);
+        if (runner.busy > 0)
+          for (const [call, running] of this.#running) if (running.runner === runner) this.#drop(call, now, true);
         this.#forget(runner);
         // It came up and broke before it was of any use: without a pause the next one would, too, and the next.
         const broke = runner.phase === "ready" || runner.retired === "retired";
@@ -162,6 +148,21 @@ export class PoolCore {
         const runner = this.#runners.get(event.runner);
         if (runner?.phase === "ready") this.#close(runner, "retired");
         else if (runner?.phase === "booting") runner.retired = "retired";
+        break;
+      }
+      case "slots": {
+        const runner = this.#runners.get(event.runner);
+        if (!runner) break;
+        this.#open.remove(runner);
+        runner.slots = event.slots;
+        this.#open.add(runner);
+        break;
+      }
+      case "checked": {
+        const runner = this.#runners.get(event.runner);
+        if (!runner?.checking) break;
+        runner.checking = false;
+        if (event.idle && runner.line && runner.busy === 0 && this.#surplus(now) > 0) this.#close(runner, "idle");
         break;
       }
       case "resize":
@@ -181,7 +182,7 @@ export class PoolCore {
     this.#tickAt = Infinity;
     for (const runner of this.#runners.values()) {
       if (runner.phase !== "ready" || runner.retired) continue;
-      const end = runner.readyAt + this.options.lifetimeMs;
+      const end = runner.readyAt + lifetimeOf(runner.id, this.options.lifetimeMs);
       if (now >= end) this.#close(runner, "lifetime");
       else this.#hint(end);
       const idle = runner.idleSince + this.options.idleMs;
@@ -206,9 +207,8 @@ export class PoolCore {
       this.#affinity.forget(call);
       return;
     }
-    const runner = this.#runningOn.get(call);
+    const runner = this.#drop(call, now);
     if (!runner) return;
-    this.#drop(call);
     this.#move(runner, -1);
     if (runner.busy === 0) this.#idle(runner, now);
   }
@@ -218,9 +218,13 @@ export class PoolCore {
     this.#hint(now + this.options.idleMs);
   }
 
-  #drop(call: number): void {
-    this.#runningOn.delete(call);
+  #drop(call: number, now: number, lost = false): Runner | undefined {
+    const running = this.#running.get(call);
+    if (!running) return undefined;
+    this.#running.delete(call);
+    this.#service.end(running.begunAt, now, lost);
     this.#affinity.forget(call);
+    return running.runner;
   }
 
   /** Runners that must go whatever the load: too old, used up, unwell, or everything when the pool closes. */
@@ -255,7 +259,8 @@ export class PoolCore {
       const runner = this.#pick(call);
       if (!runner) return;
       this.#waiting.delete(call);
-      this.#runningOn.set(call, runner);
+      this.#running.set(call, { runner, begunAt: now });
+      this.#service.begin(now);
       this.#move(runner, 1);
       runner.used = true;
       this.#affinity.served(call, runner.id);
@@ -267,52 +272,45 @@ export class PoolCore {
   #pick(call: number): Runner | undefined {
     const last = this.#runners.get(this.#affinity.runnerFor(call) ?? 0);
     if (last?.line) return last;
-    for (let busy = this.#open.length - 1; busy >= 0; busy--) if (this.#open[busy]!.last) return this.#open[busy]!.last;
-    return undefined;
+    return this.options.spread ? this.#open.emptiest() : this.#open.fullest();
   }
 
-  #wanted(): number {
+  #wanted(now: number): number {
     if (!this.#started) return 0;
     const { min, max, spare, slotsPerRunner } = this.options;
     const queued = this.#waiting.size;
-    const running = this.#runningOn.size - this.#held;
+    const running = this.#running.size - this.#held;
     const ready = this.#ready - this.#retiring;
     if (this.#closed) return Math.min(max, ready + Math.ceil(queued / slotsPerRunner));
-    const target = this.#scale({ queued, running, ready, booting: this.#booting, slotsPerRunner, spare, min, max });
+    const snapshot: Snapshot = {
+      queued,
+      running,
+      ready,
+      booting: this.#booting,
+      slotsPerRunner,
+      spare,
+      min,
+      max,
+      completed: this.#service.completed,
+      serviceMs: this.#service.estimate(now),
+    };
+    const target = judge(this.options.scale, snapshot, this.options.scaleFailed);
     return Math.min(max, Math.max(min, Math.ceil(target)));
   }
 
-  #scale(snapshot: Snapshot): number {
-    try {
-      const target = this.options.scale(snapshot);
-      if (typeof target === "number" && !Number.isNaN(target)) return target;
-      throw new TypeError(`Cannot scale the pool: its strategy gave ${String(target)}, a number of runners is wanted`);
-    } catch (error) {
-      this.options.scaleFailed?.(error);
-      return slots()(snapshot);
-    }
+  /** Runners that take calls, beyond those that are wanted. */
+  #surplus(now: number): number {
+    return this.#ready - this.#retiring - this.#wanted(now);
   }
 
   #grow(now: number, commands: Command[]): void {
     if (now < this.#retryAt) return;
+    if (this.#waiting.size > 0) this.#hint(now + lookMs);
     // Runners that will take no more calls still count against max: they are machines.
     const room = this.options.max - this.#runners.size;
-    let missing = Math.min(room, this.#wanted() - (this.#ready - this.#retiring) - this.#booting);
+    let missing = Math.min(room, -this.#surplus(now) - this.#booting);
     for (; missing > 0; missing--) {
-      const runner: Runner = {
-        id: this.#next++,
-        phase: "booting",
-        busy: 0,
-        retired: false,
-        idleSince: now,
-        bornAt: now,
-        readyAt: now,
-        used: false,
-        failures: 0,
-        line: undefined,
-        previous: undefined,
-        next: undefined,
-      };
+      const runner = bornRunner(this.#next++, this.options.slotsPerRunner, now);
       this.#runners.set(runner.id, runner);
       this.#booting++;
       commands.push({ type: "boot", runner: runner.id });
@@ -320,41 +318,43 @@ export class PoolCore {
   }
 
   #shrink(now: number, commands: Command[]): void {
-    const idle = this.#open[0]!;
+    const { idle } = this.#open;
     // In order of falling idle: the first one that is too fresh ends the search.
     const tooLong = (runner: Runner | undefined): runner is Runner =>
       !!runner && now >= runner.idleSince + this.options.idleMs;
     if (!tooLong(idle.first)) return;
-    let spare = this.#ready - this.#retiring - this.#wanted();
-    while (spare-- > 0 && tooLong(idle.first)) this.#drain(idle.first, "idle", commands);
+    let spare = this.#surplus(now);
+    while (spare-- > 0 && tooLong(idle.first)) {
+      if (this.options.idleCheck) this.#check(idle.first, now, commands);
+      else this.#drain(idle.first, "idle", commands);
+    }
   }
 
-  #place(runner: Runner): void {
-    if (runner.phase !== "ready" || runner.retired || runner.busy >= this.options.slotsPerRunner) return;
-    // Calls come and go one at a time, so that no level is left out.
-    runner.line = this.#open[runner.busy] ??= new Line();
-    runner.line.append(runner);
-  }
-
-  #unplace(runner: Runner): void {
-    runner.line?.remove(runner);
-    runner.line = undefined;
+  /** Asks the runner; until it has answered, and when it says no, its idle time begins anew. */
+  #check(runner: Runner, now: number, commands: Command[]): void {
+    this.#open.remove(runner);
+    this.#idle(runner, now);
+    this.#open.add(runner);
+    if (runner.checking) return;
+    runner.checking = true;
+    commands.push({ type: "check", runner: runner.id });
   }
 
   #move(runner: Runner, by: 1 | -1): void {
-    this.#unplace(runner);
+    this.#open.remove(runner);
     runner.busy += by;
+    runner.checking = false;
     if (runner.retired) {
       this.#held += by;
       if (runner.busy === 0) this.#spent.push(runner);
     }
-    this.#place(runner);
+    this.#open.add(runner);
   }
 
   /** No more calls for this runner. */
-  #close(runner: Runner, why: "used" | "lifetime" | "retired" | "resized"): void {
+  #close(runner: Runner, why: Exclude<Runner["retired"], false>): void {
     if (runner.retired) return;
-    this.#unplace(runner);
+    this.#open.remove(runner);
     runner.retired = why;
     this.#retiring++;
     this.#held += runner.busy;
@@ -362,7 +362,7 @@ export class PoolCore {
   }
 
   #drain(runner: Runner, reason: Extract<Command, { type: "drain" }>["reason"], commands: Command[]): void {
-    this.#unplace(runner);
+    this.#open.remove(runner);
     if (runner.retired) this.#retiring--;
     this.#ready--;
     runner.phase = "draining";
@@ -376,7 +376,7 @@ export class PoolCore {
   }
 
   #forget(runner: Runner): void {
-    this.#unplace(runner);
+    this.#open.remove(runner);
     if (runner.phase === "booting") this.#booting--;
     if (runner.phase === "ready") {
       this.#ready--;

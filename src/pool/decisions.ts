@@ -9,6 +9,10 @@ export interface CoreOptions {
   readonly idleMs: number;
   readonly lifetimeMs: number;
   readonly singleUse: boolean;
+  /** Runners are asked before they go for idleness. */
+  readonly idleCheck?: boolean;
+  /** The emptiest runner is served first, as FLAME does it, instead of the fullest: for comparisons. */
+  readonly spread?: boolean;
   readonly scale: Scale;
   /** Told when `scale` throws or gives no number. The pool goes on by `slots()`. */
   readonly scaleFailed?: (error: unknown) => void;
@@ -18,7 +22,14 @@ export interface CoreOptions {
 
 export type Event =
   | { readonly type: "start" }
-  | { readonly type: "call"; readonly call: number; readonly priority: number; readonly key: string | undefined }
+  /** `again`: it has been in the queue before, and goes to the head of those of its priority. */
+  | {
+      readonly type: "call";
+      readonly call: number;
+      readonly priority: number;
+      readonly key: string | undefined;
+      readonly again?: boolean;
+    }
   /** A call is over, or never mattered: its slot is free. */
   | { readonly type: "done"; readonly call: number }
   | { readonly type: "booted"; readonly runner: number }
@@ -28,6 +39,10 @@ export type Event =
   | { readonly type: "gone"; readonly runner: number }
   /** The runner is unwell: no more calls; it goes when it is empty. */
   | { readonly type: "retire"; readonly runner: number }
+  /** The runner can take this many calls at a time from now on; those that run may be more. */
+  | { readonly type: "slots"; readonly runner: number; readonly slots: number }
+  /** The answer to `check`. */
+  | { readonly type: "checked"; readonly runner: number; readonly idle: boolean }
   | { readonly type: "resize"; readonly min: number; readonly max: number }
   | { readonly type: "close" }
   | { readonly type: "tick" };
@@ -41,5 +56,7 @@ export type Command =
       readonly runner: number;
       readonly reason: "idle" | "used" | "lifetime" | "retired" | "closed" | "resized";
     }
+  /** Ask the runner whether it may go: it has been idle for long enough. */
+  | { readonly type: "check"; readonly runner: number }
   /** A boot that nobody needs any more. Counts as a machine until the answer comes: `bootFailed` or `gone`. */
   | { readonly type: "cancelBoot"; readonly runner: number };

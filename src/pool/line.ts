@@ -21,6 +21,15 @@ export class Line<T extends InLine<T>> {
     this.size++;
   }
 
+  prepend(item: T): void {
+    item.previous = undefined;
+    item.next = this.first;
+    if (this.first) this.first.previous = item;
+    else this.last = item;
+    this.first = item;
+    this.size++;
+  }
+
   /** `item` must stand in this line. */
   remove(item: T): void {
     if (item.previous) item.previous.next = item.next;

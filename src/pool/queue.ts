@@ -24,10 +24,12 @@ export class WaitingCalls {
     return this.#waiting.has(call);
   }
 
-  add(call: number, priority: number): void {
+  /** `again` puts it before all others of its priority. */
+  add(call: number, priority: number, again = false): void {
     const lane = this.#lane(priority);
     const waiting: Waiting = { call, lane, previous: undefined, next: undefined };
-    lane.calls.append(waiting);
+    if (again) lane.calls.prepend(waiting);
+    else lane.calls.append(waiting);
     this.#waiting.set(call, waiting);
   }
 

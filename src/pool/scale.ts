@@ -2,7 +2,7 @@
 
 import { resolveCount } from "../options.ts";
 
-/** Aggregates of a pool at one moment. Ages of running calls are lower bounds of their service time. */
+/** Aggregates of a pool at one moment. */
 export interface Snapshot {
   readonly queued: number;
   readonly running: number;
@@ -12,10 +12,26 @@ export interface Snapshot {
   readonly spare: number;
   readonly min: number;
   readonly max: number;
+  /** Calls that have run to their end so far. */
+  readonly completed: number;
+  /** How long a call takes, of late, in milliseconds; at least as long as the running ones have taken on average. */
+  readonly serviceMs: number;
 }
 
 /** Wanted number of runners; the pool clamps it to `min` and `max`. */
 export type Scale = (snapshot: Snapshot) => number;
+
+/** What a strategy says; `slots()` where it throws or gives no number, which is told to `failed`. */
+export function judge(scale: Scale, snapshot: Snapshot, failed?: (error: unknown) => void): number {
+  try {
+    const target = scale(snapshot);
+    if (typeof target === "number" && !Number.isNaN(target)) return target;
+    throw new TypeError(`Cannot scale the pool: its strategy gave ${String(target)}, a number of runners is wanted`);
+  } catch (error) {
+    failed?.(error);
+    return slots()(snapshot);
+  }
+}
 
 /** A slot for every call that waits or runs, and `spare` more: FLAME's rule. */
 export function slots(): Scale {

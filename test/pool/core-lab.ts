@@ -63,6 +63,14 @@ export class CoreLab {
     return this.step({ type: "retire", runner });
   }
 
+  slots(runner: number, slots: number): string[] {
+    return this.step({ type: "slots", runner, slots });
+  }
+
+  checked(runner: number, idle: boolean): string[] {
+    return this.step({ type: "checked", runner, idle });
+  }
+
   resize(min: number, max: number): string[] {
     return this.step({ type: "resize", min, max });
   }
@@ -100,6 +108,7 @@ function words(command: Command): string {
   switch (command.type) {
     case "boot":
     case "cancelBoot":
+    case "check":
       return `${command.type} ${command.runner}`;
     case "dispatch":
       return `call ${command.call} on ${command.runner}`;

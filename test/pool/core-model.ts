@@ -1,15 +1,19 @@
 import assert from "node:assert/strict";
 import { PoolCore } from "../../src/pool/core.ts";
 import type { Command, CoreOptions, Event } from "../../src/pool/decisions.ts";
+import { lifetimeOf } from "../../src/pool/roster.ts";
 
 interface Machine {
+  readonly id: number;
   phase: "booting" | "ready" | "draining";
   readonly calls: Set<number>;
+  slots: number;
+  checking: boolean;
   readonly bornAt: number;
   readyAt: number;
   idleSince: number;
   /** What it may be drained for although it is not idle. */
-  retired: "" | "used" | "lifetime" | "retired" | "resized";
+  retired: "" | "used" | "lifetime" | "retired" | "resized" | "idle";
   dispatched: number;
   failures: number;
 }
@@ -76,10 +80,19 @@ export class CoreModel {
       assert(turns < 1_000, `calls ${this.waiting.map(({ call }) => call).join()} are never served`);
       for (const runner of this.of("draining")) this.step({ type: "gone", runner });
       for (const runner of this.of("booting")) this.step({ type: "booted", runner });
+      for (const runner of this.of("ready")) this.#recover(runner);
       for (const call of [...this.running.keys()]) this.step({ type: "done", call });
       if (this.waiting.length > 0) this.advance(100);
     }
+    for (const runner of this.of("ready")) this.#recover(runner);
     for (const runner of this.of("draining")) this.step({ type: "gone", runner });
+  }
+
+  /** Executors have restarted, questions are answered. */
+  #recover(runner: number): void {
+    const { slots, checking } = this.machines.get(runner)!;
+    if (slots < this.options.slotsPerRunner) this.step({ type: "slots", runner, slots: this.options.slotsPerRunner });
+    if (checking) this.step({ type: "checked", runner, idle: true });
   }
 
   #tell(event: Event): void {
@@ -87,10 +100,13 @@ export class CoreModel {
       case "start":
         this.#started = true;
         break;
-      case "call":
+      case "call": {
         this.#started = true;
-        this.waiting.push({ call: event.call, priority: event.priority, key: event.key });
+        const { call, priority, key } = event;
+        if (event.again) this.waiting.unshift({ call, priority, key });
+        else this.waiting.push({ call, priority, key });
         break;
+      }
       case "done": {
         this.waiting = this.waiting.filter(({ call }) => call !== event.call);
         const machine = this.machines.get(this.running.get(event.call) ?? 0);
@@ -130,6 +146,19 @@ export class CoreModel {
         if (machine && machine.phase !== "draining") machine.retired ||= "retired";
         break;
       }
+      case "slots": {
+        const machine = this.machines.get(event.runner);
+        if (machine) machine.slots = event.slots;
+        break;
+      }
+      case "checked": {
+        const machine = this.machines.get(event.runner);
+        if (!machine?.checking) break;
+        machine.checking = false;
+        const surplus = [...this.machines.values()].filter((other) => this.#takes(other)).length - this.#wanted();
+        if (event.idle && this.#takes(machine) && machine.slots > 0 && surplus > 0) machine.retired = "idle";
+        break;
+      }
       case "resize": {
         // Boots are taken back first, then the least busy go, of equals the youngest.
         const taking = [...this.machines.values()].toReversed().filter((machine) => this.#takes(machine));
@@ -144,8 +173,9 @@ export class CoreModel {
         break;
       case "tick":
         for (const machine of this.machines.values()) {
-          const old = this.now >= machine.readyAt + this.options.lifetimeMs;
-          if (machine.phase === "ready" && old) machine.retired ||= "lifetime";
+          if (machine.phase !== "ready") continue;
+          const old = this.now >= machine.readyAt + lifetimeOf(machine.id, this.options.lifetimeMs);
+          if (old) machine.retired ||= "lifetime";
         }
         break;
     }
@@ -162,12 +192,15 @@ export class CoreModel {
 
   #obey(command: Command): void {
     switch (command.type) {
-      case "boot":
+      case "boot": {
         assert(!this.#boots.has(command.runner), "a runner's number is used twice");
         this.#boots.add(command.runner);
         this.machines.set(command.runner, {
+          id: command.runner,
           phase: "booting",
           calls: new Set(),
+          slots: this.options.slotsPerRunner,
+          checking: false,
           bornAt: this.now,
           readyAt: 0,
           idleSince: this.now,
@@ -177,7 +210,10 @@ export class CoreModel {
         });
         assert(this.machines.size <= this.options.max, "more machines than max");
         assert(this.now >= this.#retryAt, "a boot in the pause after a failure");
+        const taking = [...this.machines.values()].filter((machine) => this.#takes(machine)).length;
+        assert(taking + this.of("booting").length <= this.#wanted(), "a boot beyond need");
         break;
+      }
       case "dispatch":
         this.#obeyDispatch(command.call, command.runner);
         break;
@@ -185,8 +221,9 @@ export class CoreModel {
         const machine = this.machines.get(command.runner);
         assert(machine?.phase === "ready", "only what is ready can be drained");
         assert(machine.calls.size === 0, "drained with calls on it");
-        if (command.reason === "idle") {
-          assert(this.#takes(machine) && this.now >= machine.idleSince + this.options.idleMs, "drained too early");
+        if (command.reason === "idle" && machine.retired === "") {
+          assert(!this.options.idleCheck, "drained without being asked");
+          assert(this.now >= machine.idleSince + this.options.idleMs, "drained too early");
         } else if (command.reason === "closed") assert(this.closed && this.waiting.length === 0);
         else assert.equal(command.reason, machine.retired);
         machine.phase = "draining";
@@ -194,6 +231,14 @@ export class CoreModel {
           const left = [...this.machines.values()].filter((other) => this.#takes(other)).length;
           assert(left >= this.options.min && left >= this.#wanted(), "drained below what is wanted");
         }
+        break;
+      }
+      case "check": {
+        const machine = this.machines.get(command.runner);
+        assert(machine && this.#takes(machine) && machine.calls.size === 0, "only an idle runner is asked");
+        assert(this.options.idleCheck && !machine.checking, "asked without need");
+        assert(this.now >= machine.idleSince + this.options.idleMs, "asked too early");
+        machine.checking = true;
         break;
       }
       case "cancelBoot": {
@@ -206,14 +251,14 @@ export class CoreModel {
   }
 
   #obeyDispatch(call: number, runner: number): void {
-    const { slotsPerRunner, singleUse } = this.options;
+    const { singleUse } = this.options;
     const best = this.waiting.reduce((first, other) => (other.priority > first.priority ? other : first));
     assert.equal(call, best.call, "another call was next");
     const machine = this.machines.get(runner);
     assert(machine && this.#takes(machine), "dispatched to a runner that takes no calls");
-    assert(machine.calls.size < slotsPerRunner, "more calls than slots");
+    assert(machine.calls.size < machine.slots, "more calls than slots");
     assert(!singleUse || machine.dispatched === 0, "a single-use runner was used again");
-    const free = [...this.machines].filter(([, other]) => this.#takes(other) && other.calls.size < slotsPerRunner);
+    const free = [...this.machines].filter(([, other]) => this.#takes(other) && other.calls.size < other.slots);
     const last = best.key === undefined ? undefined : this.keys.get(best.key);
     if (last !== undefined && free.some(([id]) => id === last)) assert.equal(runner, last, "its key was on another");
     else {
@@ -225,6 +270,7 @@ export class CoreModel {
     this.running.set(call, runner);
     machine.calls.add(call);
     machine.dispatched++;
+    machine.checking = false;
     if (singleUse) machine.retired = "used";
     if (best.key !== undefined) this.keys.set(best.key, runner);
   }
@@ -255,14 +301,13 @@ export class CoreModel {
     };
     const { queued, running, booting, draining } = core;
     assert.deepEqual({ queued, running, booting, ready: core.ready, draining }, counted);
-    assert.deepEqual(
-      [...core.waiting],
-      this.waiting.map(({ call }) => call),
-    );
+    const byNumber = (left: number, right: number): number => left - right;
+    const waiting = this.waiting.map(({ call }) => call);
+    assert.deepEqual([...core.waiting].toSorted(byNumber), waiting.toSorted(byNumber));
     for (const [call, runner] of this.running) assert.equal(core.runnerOf(call), runner);
 
     const taking = ready.filter((machine) => this.#takes(machine));
-    const free = taking.reduce((sum, machine) => sum + this.options.slotsPerRunner - machine.calls.size, 0);
+    const free = taking.reduce((sum, machine) => sum + Math.max(0, machine.slots - machine.calls.size), 0);
     assert.equal(core.freeSlots, free, "free slots");
     assert(core.queued === 0 || core.freeSlots === 0, "a call waits although a slot is free");
     if (this.closed && core.queued === 0) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { lifetimeOf } from "../../src/pool/roster.ts";
 import { fixed } from "../../src/pool/scale.ts";
 import { CoreLab } from "./core-lab.ts";
 
@@ -87,8 +88,13 @@ describe("growth", () => {
       spare: 1,
       min: 0,
       max: 2,
+      completed: 0,
+      serviceMs: 0,
     });
     lab.booted(1);
+    lab.wait(200);
+    lab.done(1);
+    expect(seen.at(-1)).toMatchObject({ queued: 0, running: 0, completed: 1, serviceMs: 200 });
     lab.retire(1);
     lab.call();
     expect(seen.at(-1)).toMatchObject({ queued: 1, running: 0, ready: 0, booting: 1 });
@@ -355,8 +361,8 @@ describe("min", () => {
 
   test("it is held through idle time and old age", () => {
     const lab = CoreLab.idle(2, { min: 2, lifetimeMs: 100_000, idleMs: 1_000, max: 4 });
-    expect(lab.wait(99_999)).toEqual([]);
-    expect(lab.wait(1).toSorted()).toEqual(["boot 3", "boot 4", "drain 1 lifetime", "drain 2 lifetime"]);
+    expect(lab.wait(90_000)).toEqual([]);
+    expect(lab.wait(10_000).toSorted()).toEqual(["boot 3", "boot 4", "drain 1 lifetime", "drain 2 lifetime"]);
   });
 
   test("it is held with single-use runners, which do not count once they were used", () => {
@@ -408,8 +414,8 @@ describe("shrinking", () => {
 
   test("an endless idle time keeps runners", () => {
     const lab = CoreLab.idle(2, { idleMs: Infinity, lifetimeMs: Infinity });
+    expect(lab.wait(5_000)).toEqual([]);
     expect(lab.core.tickAt).toBe(Infinity);
-    expect(lab.wait(1e12)).toEqual([]);
   });
 
   test("a tick that comes too early does no harm and is asked for again", () => {
@@ -423,8 +429,25 @@ describe("shrinking", () => {
 describe("lifetime", () => {
   test("an idle runner of that age is drained", () => {
     const lab = CoreLab.idle(1, { lifetimeMs: 10_000 });
-    expect(lab.wait(9_999)).toEqual([]);
-    expect(lab.wait(1)).toEqual(["drain 1 lifetime"]);
+    expect(lab.wait(9_000)).toEqual([]);
+    expect(lab.wait(1_000)).toEqual(["drain 1 lifetime"]);
+  });
+
+  test("runners that came up together are not replaced together", () => {
+    const lab = CoreLab.idle(10, { lifetimeMs: 10_000, min: 10, max: 20 });
+    lab.wait(9_000);
+    for (let turn = 0; turn < 10; turn++) {
+      const drained = lab.wait(100).filter((command) => command.endsWith("lifetime"));
+      expect(drained, `in the ${turn + 1}. hundred ms`).toHaveLength(1);
+    }
+  });
+
+  test("no runner becomes older than it may, or goes long before", () => {
+    for (let id = 1; id < 1_000; id++) {
+      expect(lifetimeOf(id, 1_000)).toBeGreaterThan(899);
+      expect(lifetimeOf(id, 1_000)).toBeLessThanOrEqual(1_000);
+    }
+    expect(lifetimeOf(1, Infinity)).toBe(Infinity);
   });
 
   test("a busy one finishes its calls, gets no more, and is replaced", () => {
@@ -636,4 +659,107 @@ describe("close", () => {
     lab.retire(busy);
     expect(lab.done(1)).toEqual([`drain ${busy} retired`]);
   });
+});
+
+describe("an executor that dies", () => {
+  test("takes its slots along until it is back, and calls go to the slots that are left", () => {
+    const lab = CoreLab.idle(1, { slotsPerRunner: 4, max: 1 });
+    expect(lab.slots(1, 2)).toEqual([]);
+    expect(lab.core.freeSlots).toBe(2);
+    expect(lab.calls(3)).toEqual(["call 1 on 1", "call 2 on 1"]);
+    expect(lab.slots(1, 4)).toEqual(["call 3 on 1"]);
+    expect(lab.core.freeSlots).toBe(1);
+  });
+
+  test("may leave more calls than slots: none is added until enough have ended", () => {
+    const lab = CoreLab.idle(1, { slotsPerRunner: 4, max: 1 });
+    lab.calls(4);
+    lab.slots(1, 2);
+    expect(lab.core.freeSlots).toBe(0);
+    expect(lab.call()).toEqual([]);
+    expect(lab.done(1)).toEqual([]);
+    expect(lab.done(2)).toEqual([]);
+    expect(lab.done(3)).toEqual(["call 5 on 1"]);
+  });
+
+  test("that was the only one leaves the runner without slots, and growth goes on", () => {
+    const lab = CoreLab.idle(1, { slotsPerRunner: 2, max: 2 });
+    lab.slots(1, 0);
+    expect(lab.core.freeSlots).toBe(0);
+    expect(lab.calls(3)).toEqual(["boot 2"]);
+    expect(lab.slots(1, 2)).toEqual(["call 1 on 1", "call 2 on 1"]);
+  });
+});
+
+describe("a call that comes again", () => {
+  test("goes before those of its priority that wait, and after higher ones", () => {
+    const lab = CoreLab.idle(1, { max: 1 });
+    lab.call();
+    lab.call();
+    lab.step({ type: "call", call: 50, priority: 0, key: undefined, again: true });
+    lab.step({ type: "call", call: 60, priority: 1, key: undefined });
+    expect(lab.done(1)).toEqual(["call 60 on 1"]);
+    expect(lab.done(60)).toEqual(["call 50 on 1"]);
+    expect(lab.done(50)).toEqual(["call 2 on 1"]);
+  });
+});
+
+describe("idleCheck", () => {
+  const options = { idleMs: 1_000, idleCheck: true };
+
+  test("asks a runner that was idle for long enough, and drains it when it may go", () => {
+    const lab = CoreLab.idle(1, options);
+    expect(lab.wait(999)).toEqual([]);
+    expect(lab.wait(1)).toEqual(["check 1"]);
+    expect(lab.checked(1, true)).toEqual(["drain 1 idle"]);
+  });
+
+  test("a veto begins the idle time anew", () => {
+    const lab = CoreLab.idle(1, options);
+    lab.wait(1_000);
+    expect(lab.checked(1, false)).toEqual([]);
+    expect(lab.wait(999)).toEqual([]);
+    expect(lab.wait(1)).toEqual(["check 1"]);
+  });
+
+  test("one that does not answer is not asked twice", () => {
+    const lab = CoreLab.idle(1, options);
+    lab.wait(1_000);
+    expect(lab.wait(5_000)).toEqual([]);
+    expect(lab.checked(1, true)).toEqual(["drain 1 idle"]);
+  });
+
+  test("an answer that comes after a call has come counts for nothing", () => {
+    const lab = CoreLab.idle(1, options);
+    lab.wait(1_000);
+    lab.call();
+    lab.done(1);
+    expect(lab.checked(1, true)).toEqual([]);
+    expect(lab.core.ready).toBe(1);
+  });
+
+  test("what min has come to need meanwhile is kept", () => {
+    const lab = CoreLab.idle(1, options);
+    lab.wait(1_000);
+    lab.resize(1, 4);
+    expect(lab.checked(1, true)).toEqual([]);
+  });
+
+  test("is not asked of what min keeps, nor when it goes for another reason", () => {
+    expect(CoreLab.idle(1, { ...options, min: 1 }).wait(10_000)).toEqual([]);
+    expect(CoreLab.idle(1, options).close()).toEqual(["drain 1 closed"]);
+  });
+});
+
+test("with spread the emptiest runner is served first, for comparisons with FLAME", () => {
+  const lab = CoreLab.idle(2, { slotsPerRunner: 2, spread: true });
+  expect(lab.calls(4)).toEqual(["call 1 on 1", "call 2 on 2", "call 3 on 1", "call 4 on 2"]);
+});
+
+test("growth is looked at again while calls wait: those that run may turn out to be long", () => {
+  const lab = new CoreLab({ max: 4, scale: ({ serviceMs }) => (serviceMs > 5_000 ? 2 : 1) });
+  lab.calls(2);
+  lab.booted(1);
+  expect(lab.wait(5_000)).toEqual([]);
+  expect(lab.wait(1_000)).toEqual(["boot 2"]);
 });

@@ -32,7 +32,8 @@ test("without options everything has its default", () => {
     onParentLoss: "kill",
   });
   expect(chosen.name).toBe("test");
-  expect(scale({ queued: 1, running: 1, ready: 0, booting: 0, slotsPerRunner: 1, spare: 1, min: 0, max: 9 })).toBe(3);
+  const counted = { queued: 1, running: 1, ready: 0, booting: 0, slotsPerRunner: 1, spare: 1, min: 0, max: 9 };
+  expect(scale({ ...counted, completed: 0, serviceMs: 0 })).toBe(3);
   expect(env).toBeTypeOf("object");
 });
 

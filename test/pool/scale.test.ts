@@ -10,6 +10,8 @@ const nothing: Snapshot = {
   spare: 0,
   min: 0,
   max: 100,
+  completed: 0,
+  serviceMs: 0,
 };
 
 test.each([
