@@ -1,17 +1,21 @@
 /**
  * What boots on a machine: connects to the parent, proves who it is, and runs what it is sent. Ends with the parent.
+ * A machine with several executors starts each of them as a process that runs this very file.
  *
  * argv: address of the parent's socket, id of this runner. Descriptor 3: the guard stream; its first 32 bytes are the
  * token, which is never in argv or in the environment.
  */
 import { readSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import { place } from "../src/context.ts";
 import { longestLine } from "../src/lines.ts";
+import { removeScratch } from "../src/scratch.ts";
 import { dialUnix } from "../src/transport/unix.ts";
 import { type Message, hopelessExit, protocolVersion } from "../src/wire/messages.ts";
 import { Session } from "../src/wire/session.ts";
+import type { Crew } from "./crew.ts";
 import { Executor } from "./executor.ts";
 import { startGuard } from "./guard.ts";
 import { installHooks } from "./modules.ts";
@@ -20,10 +24,10 @@ import { captureOutput } from "./output.ts";
 const guardDescriptor = 3;
 const drainGraceMs = 30_000;
 const adoptionMs = 50;
-const parent = process.ppid;
 
 const [address, id] = process.argv.slice(2) as [string, string];
-const drainOnLoss = process.env["TINDERBOX_RUNNER"] === "drain";
+const [role, onParentLoss, parent] = (process.env["TINDERBOX_RUNNER"] ?? "").split(" ");
+const drainOnLoss = onParentLoss === "drain";
 delete process.env["TINDERBOX_RUNNER"];
 // What user code sees is its own command line, not ours.
 process.argv.length = 2;
@@ -31,7 +35,14 @@ process.argv.length = 2;
 const token = readToken();
 const connection = await dialUnix(address).catch(orphaned);
 let executor: Executor | undefined;
+let crew: Crew | undefined;
 let exiting = false;
+/** The parent's temporary folder is the one that is cleared away behind us. */
+const scratch = {
+  base: dirname(dirname(address)),
+  machine: role === "machine" ? process.pid : process.ppid,
+  executor: process.pid,
+};
 
 const session = new Session(connection, {
   message: (message) => receive(message),
@@ -48,6 +59,7 @@ const output = captureOutput(
 );
 process.on("exit", () => {
   exiting = true;
+  removeScratch(role === "machine" ? { ...scratch, executor: undefined } : scratch);
   output.flush();
   session.flush();
 });
@@ -57,12 +69,7 @@ process.on("unhandledRejection", fault);
 function receive(message: Message): void {
   switch (message.type) {
     case "welcome":
-      place.runner = { id, pool: message.pool };
-      installHooks(message.entry);
-      executor = new Executor(place.runner, (answer) => session.send(answer), output.flush);
-      guard();
-      session.send({ type: "ready" });
-      session.flush();
+      void welcome(message);
       break;
     case "module":
       executor!.module(message);
@@ -73,8 +80,14 @@ function receive(message: Message): void {
     case "cancel":
       executor!.cancel(message.id, message.value);
       break;
+    case "start":
+      void crew!.start(message.id, message.token);
+      break;
+    case "stop":
+      crew!.stop(message.id);
+      break;
     case "drain":
-      executor!.drain(() => session.send({ type: "drain" }));
+      (executor ?? crew)!.drain(() => session.send({ type: "drain" }));
       break;
     case "ack":
       process.exit(0);
@@ -82,6 +95,35 @@ function receive(message: Message): void {
     default:
       break;
   }
+}
+
+type Welcome = Extract<Message, { type: "welcome" }>;
+
+async function welcome({ pool, entry, executors, lifetimeMs, secrets }: Welcome): Promise<void> {
+  place.runner = { id, pool };
+  const send = (answer: Message): void => session.send(answer);
+  if (executors > 0) {
+    // Most machines have one executor, which then is this process: they do not pay for what the others need.
+    const { Crew: Executors } = await import("./crew.ts");
+    const agent = fileURLToPath(import.meta.url);
+    const print = (stream: "stdout" | "stderr", line: string): void => void process[stream].write(`${line}\n`);
+    crew = new Executors({
+      agent,
+      address,
+      runner: id,
+      pool,
+      onParentLoss: drainOnLoss ? "drain" : "kill",
+      send,
+      output: print,
+    });
+  } else {
+    for (const { name, value } of secrets) process.env[name] = value;
+    installHooks(entry);
+    executor = new Executor(place.runner, scratch, send, output.flush);
+  }
+  guard(lifetimeMs);
+  session.send({ type: "ready" });
+  session.flush();
 }
 
 function fault(error: unknown): void {
@@ -95,7 +137,8 @@ function fault(error: unknown): void {
 }
 
 function parentLost(): void {
-  if (drainOnLoss && executor) executor.drain(orphaned);
+  const work = executor ?? crew;
+  if (drainOnLoss && work) work.drain(orphaned);
   else orphaned();
 }
 
@@ -105,13 +148,20 @@ function parentLost(): void {
  */
 function orphaned(): never {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, adoptionMs);
-  if (process.ppid !== parent) rmSync(dirname(address), { recursive: true, force: true });
+  if (role === "machine") {
+    if (process.ppid !== Number(parent)) rmSync(dirname(address), { recursive: true, force: true });
+    // After the exit handlers of user code: nobody is left to end what it has started.
+    process.on("exit", () => process.kill(0, "SIGKILL"));
+  }
   process.exit(0);
 }
 
 /** Before the first call: one that blocks the loop from its first line on must not outlive a killed parent. */
-function guard(): void {
-  const options = { fd: guardDescriptor, graceMs: drainOnLoss ? drainGraceMs : 0, folder: dirname(address) };
+function guard(lifetimeMs: number): void {
+  // Without its machine an executor has nothing to wait for: it is told of the parent by its connection.
+  const machine = role === "machine";
+  const graceMs = drainOnLoss && machine ? drainGraceMs : 0;
+  const options = { fd: guardDescriptor, graceMs, lifetimeMs, folder: machine ? dirname(address) : undefined };
   try {
     startGuard(options, parentLost);
   } catch (error) {

@@ -3,7 +3,6 @@
  * Nothing that a call does, short of ending the process, reaches another call.
  */
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { AbortError, ProtocolError } from "../src/errors.ts";
@@ -13,6 +12,7 @@ import { Linker } from "../src/closure/link.ts";
 import { ResultHooks, encodeFailure } from "../src/closure/result.ts";
 import { decode } from "../src/value/decode.ts";
 import { encode } from "../src/value/encode.ts";
+import { type OwnScratch, makeScratch } from "../src/scratch.ts";
 import type { Payload } from "../src/value/port.ts";
 import type { Message } from "../src/wire/messages.ts";
 import { findLoaded, loadModule } from "./modules.ts";
@@ -28,6 +28,7 @@ class Call implements Context {
   readonly #attempt: number;
   readonly #send: Send;
   readonly #hooks: ResultHooks;
+  readonly #scratch: () => Promise<string>;
   #abort: AbortController | undefined;
   #folder: Promise<string> | undefined;
 
@@ -37,7 +38,9 @@ class Call implements Context {
     where: { readonly id: string; readonly pool: string },
     send: Send,
     hooks: ResultHooks,
+    scratch: () => Promise<string>,
   ) {
+    this.#scratch = scratch;
     this.id = id;
     this.#attempt = attempt;
     this.#where = where;
@@ -51,6 +54,11 @@ class Call implements Context {
 
   get signal(): AbortSignal {
     return (this.#abort ??= new AbortController()).signal;
+  }
+
+  /** The signal, if anybody has asked for one or aborted it. */
+  get signalNow(): AbortSignal | undefined {
+    return this.#abort?.signal;
   }
 
   cancel(reason: unknown): void {
@@ -72,7 +80,7 @@ class Call implements Context {
   }
 
   get dir() {
-    return (): Promise<string> => (this.#folder ??= mkdtemp(join(tmpdir(), "tinderbox-call-")));
+    return (): Promise<string> => (this.#folder ??= this.#scratch());
   }
 
   /** Resolves when nothing of the call is left; undefined when there was nothing. */
@@ -91,8 +99,17 @@ export class Executor {
   #loading: Promise<unknown> | undefined;
   #drained: (() => void) | undefined;
 
-  constructor(runner: { readonly id: string; readonly pool: string }, send: Send, flushOutput: (call: number) => void) {
+  readonly #where: OwnScratch;
+  #folder: string | undefined;
+
+  constructor(
+    runner: { readonly id: string; readonly pool: string },
+    where: OwnScratch,
+    send: Send,
+    flushOutput: (call: number) => void,
+  ) {
     this.#runner = runner;
+    this.#where = where;
     this.#send = send;
     this.#flushOutput = flushOutput;
   }
@@ -100,6 +117,9 @@ export class Executor {
   get running(): readonly number[] {
     return [...this.#calls.keys()];
   }
+
+  /** A folder for one call. */
+  readonly #scratch = (): Promise<string> => mkdtemp(join((this.#folder ??= makeScratch(this.#where)), "call-"));
 
   /** Starts to load a unit; calls that come later wait for it. */
   module({ id, module }: ModuleMessage): void {
@@ -114,9 +134,12 @@ export class Executor {
     this.#loading = all;
   }
 
-  call(message: CallMessage): void {
-    if (this.#loading) void this.#loading.then(() => this.#start(message));
-    else this.#start(message);
+  call({ id, attempt, value }: CallMessage): void {
+    if (this.#calls.has(id)) throw new ProtocolError(`Cannot start call ${id}: it runs already`);
+    const call = new Call(id, attempt, this.#runner, this.#send, this.#hooks, this.#scratch);
+    this.#calls.set(id, call);
+    if (this.#loading) void this.#loading.then(() => this.#start(call, value));
+    else this.#start(call, value);
   }
 
   cancel(id: number, value: Payload): void {
@@ -130,12 +153,11 @@ export class Executor {
     if (this.#calls.size === 0) done();
   }
 
-  #start({ id, attempt, value }: CallMessage): void {
-    if (this.#calls.has(id)) throw new ProtocolError(`Cannot start call ${id}: it runs already`);
-    const call = new Call(id, attempt, this.#runner, this.#send, this.#hooks);
-    this.#calls.set(id, call);
+  #start(call: Call, value: Payload): void {
     let result: unknown;
     try {
+      // Its caller may have left while a module was loading.
+      call.signalNow?.throwIfAborted();
       const fn = decode(value, this.#linker) as (context: Context) => unknown;
       result = place.calls.run(call, () => fn(call));
     } catch (error) {

@@ -6,14 +6,18 @@
  */
 import { rmSync } from "node:fs";
 import { Socket } from "node:net";
+import { dirname } from "node:path";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
+import { removeScratch } from "../src/scratch.ts";
 
 export interface GuardOptions {
   readonly fd: number;
   /** What the runner may take to drain; 0 ends it at once. */
   readonly graceMs: number;
+  /** Age at which the runner is ended whatever else happens; 0: never. */
+  readonly lifetimeMs: number;
   /** Of the parent's socket, which a killed parent cannot remove. */
-  readonly folder: string;
+  readonly folder: string | undefined;
 }
 
 /** Starts the guard. `lost` is called at most once, on the main thread, when `graceMs` leaves it time to drain. */
@@ -30,27 +34,28 @@ export function startGuard(options: GuardOptions, lost: () => void): { stop(): v
   return { stop: () => void worker.terminate() };
 }
 
-function keepWatch({ fd, graceMs, folder }: GuardOptions): void {
+function keepWatch({ fd, graceMs, lifetimeMs, folder }: GuardOptions): void {
+  if (lifetimeMs > 0) setTimeout(endGroup, Math.min(lifetimeMs, longestTimer));
   const socket = new Socket({ fd, readable: true, writable: true });
   // The first sign of life starts the parent's clock.
   socket.write(Buffer.from([1]));
   socket.on("data", (beat) => void socket.write(beat));
   socket.on("error", () => {});
   socket.on("close", () => {
-    rmSync(folder, { recursive: true, force: true });
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    if (graceMs === 0 && folder !== undefined) removeScratch({ base: dirname(folder), machine: process.pid });
     if (graceMs === 0) endGroup();
     parentPort?.postMessage("lost");
     setTimeout(endGroup, graceMs);
   });
 }
 
-/** The runner leads a process group: whatever it has started goes with it. */
+/** What `setTimeout` can wait; beyond it a timer would fire at once. */
+const longestTimer = 2 ** 31 - 1;
+
+/** A runner has a process group to itself: whatever it has started goes with it. */
 function endGroup(): never {
-  try {
-    process.kill(-process.pid, "SIGKILL");
-  } catch {
-    process.kill(process.pid, "SIGKILL");
-  }
+  process.kill(0, "SIGKILL");
   throw new Error("unreachable");
 }
 

@@ -111,8 +111,12 @@ export class RunnerLostError extends TinderboxError {
   declare readonly runner: string;
   declare readonly scope: "process" | "machine";
   declare readonly started: boolean;
+  /** What happened, in words. */
+  declare readonly reason: string;
   declare readonly exitCode?: number;
   declare readonly signal?: string;
+  /** It ran out of memory. */
+  declare readonly oom: boolean;
   /** Last lines of the runner's standard error. */
   declare readonly stderr: readonly string[];
 }

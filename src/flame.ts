@@ -8,6 +8,7 @@ import { refuseUnknown, resolveBoolean } from "./options.ts";
 import type { CallOptions, CallRequest } from "./pool/call.ts";
 import { Pool } from "./pool/handle.ts";
 import type { PoolOptions } from "./pool/options.ts";
+import { type RetryOptions, resolveRetries } from "./pool/retries.ts";
 import { registry } from "./runtime.ts";
 import { takeTrace } from "./trace.ts";
 
@@ -20,6 +21,10 @@ export interface FlameOptions {
   readonly queueTimeout?: Duration;
   /** Gives the call up: it rejects at once with `AbortError`. */
   readonly signal?: AbortSignal;
+  /**
+   * Further attempts after an error of the closure's own: their number, or `{ limit, delay, when }`. @default 0
+   */
+  readonly retries?: number | RetryOptions;
   /** The call may be repeated when its runner is lost, up to 3 times. @default false */
   readonly idempotent?: boolean;
   /** What the call is called in events, logs and errors. @default the function's name */
@@ -37,6 +42,7 @@ const optionNames: readonly (keyof FlameOptions)[] = [
   "timeout",
   "queueTimeout",
   "signal",
+  "retries",
   "idempotent",
   "name",
   "priority",
@@ -134,7 +140,7 @@ function resolveOptions(
 ): CallOptions {
   const { timeoutMs, queueTimeoutMs } = defaults;
   refuseUnknown(options, optionNames, "flame");
-  const { timeout, queueTimeout, signal, idempotent, name, priority, key, onProgress } = options;
+  const { timeout, queueTimeout, signal, retries, idempotent, name, priority, key, onProgress } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new TypeError('Cannot use option "signal" of flame: an AbortSignal is wanted');
   if (priority !== undefined && !Number.isFinite(priority))
@@ -147,6 +153,7 @@ function resolveOptions(
     queueTimeoutMs:
       queueTimeout === undefined ? queueTimeoutMs : resolveDuration(queueTimeout, 'option "queueTimeout" of flame'),
     idempotent: idempotent === undefined ? false : resolveBoolean(idempotent, 'option "idempotent" of flame'),
+    retries: resolveRetries(retries, 'option "retries" of flame'),
     signal,
     priority: priority ?? 0,
     key,

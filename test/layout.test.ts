@@ -44,6 +44,7 @@ const house: House = {
     "src/lines.ts": 0,
     "src/options.ts": 0,
     "src/print.ts": 0,
+    "src/scratch.ts": 0,
     "src/events/": 0,
     "src/value/": 0,
   },

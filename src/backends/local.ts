@@ -8,8 +8,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import type { Duplex, Readable } from "node:stream";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Lines } from "../lines.ts";
+import { removeScratch } from "../scratch.ts";
 import type { Backend, BootRequest, Machine, MachineExit } from "../ports/backend.ts";
 import type { Connection, Listener } from "../ports/transport.ts";
 
@@ -24,49 +26,60 @@ const idleMs = 60_000;
 export function localBackend(wiring: LocalWiring): Backend {
   return {
     name: "local",
-    defaults: { max: availableParallelism(), concurrency: 1, idleMs, onParentLoss: "kill" },
+    defaults: { max: availableParallelism(), processes: 1, concurrency: 1, idleMs, onParentLoss: "kill" },
     listen: wiring.listen,
-    boot: (request) => boot(request, fileURLToPath(wiring.agent)),
+    boot: (request) => launch(request, fileURLToPath(wiring.agent), "machine"),
   };
 }
 
-async function boot(request: BootRequest, agent: string): Promise<Machine> {
+/**
+ * Starts an agent's process: a machine of its own, or one executor of the machine that this process is. An executor
+ * belongs to the process group of its machine and ends with it.
+ */
+export async function launch(request: BootRequest, agent: string, as: "machine" | "executor"): Promise<Machine> {
+  const { onParentLoss } = request;
   request.phase("requested");
   const child = spawn(process.execPath, [...inheritedFlags(), agent, request.address, request.runner], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
-    env: { ...request.env, TINDERBOX_RUNNER: request.onParentLoss },
-    detached: true,
+    env: { ...request.env, TINDERBOX_RUNNER: `${as} ${onParentLoss} ${process.pid}` },
+    detached: as === "machine",
   });
+  const end = (): void => void (as === "machine" ? killGroup(child.pid) : child.kill("SIGKILL"));
   const guard = child.stdio[3] as Duplex;
   guard.on("error", () => {});
   guard.on("data", () => request.beat());
   guard.write(request.token);
   follow(child.stdout!, (line) => request.output("stdout", line));
   follow(child.stderr!, (line) => request.output("stderr", line));
-  const exited = watch(child);
+  const base = dirname(dirname(request.address));
+  const exited = watch(child, () => {
+    end();
+    const pid = child.pid ?? 0;
+    removeScratch(as === "machine" ? { base, machine: pid } : { base, machine: process.pid, executor: pid });
+  });
   if (child.pid === undefined) {
     const [error] = (await once(child, "error")) as [Error];
     throw error;
   }
   release(child, guard);
   request.phase("launched");
-  const { pid } = child;
   return {
-    id: String(pid),
+    id: String(child.pid),
     exited,
     ping: () => void (guard.writable && guard.write(beat)),
-    kill: () => killGroup(pid),
-    exitNow: () => killGroup(pid),
+    kill: end,
+    // The end of this process is what tells a runner that drains.
+    exitNow: () => onParentLoss === "kill" && end(),
   };
 }
 
 const beat = Buffer.from([1]);
 
 /** Pipes may stay open in processes that the runner has started: they do not delay the news of its end. */
-function watch(child: ChildProcess): Promise<MachineExit> {
+function watch(child: ChildProcess, cleanUp: () => void): Promise<MachineExit> {
   return new Promise((resolve) => {
     child.once("exit", (code, signal) => {
-      if (child.pid !== undefined) killGroup(child.pid);
+      cleanUp();
       const done = (): void => {
         child.stdio.forEach((stream) => stream?.destroy());
         resolve({ ...(code === null ? {} : { exitCode: code }), ...(signal === null ? {} : { signal }) });
@@ -90,9 +103,9 @@ function release(child: ChildProcess, guard: Duplex): void {
   for (const stream of [child.stdout, child.stderr, guard]) (stream as unknown as { unref?(): void }).unref?.();
 }
 
-function killGroup(pid: number): void {
+function killGroup(pid: number | undefined): void {
   try {
-    process.kill(-pid, "SIGKILL");
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
   } catch {
     // Gone already.
   }

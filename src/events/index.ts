@@ -15,6 +15,15 @@ export interface EventMap {
     readonly calls: number;
     readonly ms: number;
   };
+  /** One of several executors of a runner has ended; another one is started for it. */
+  "executor.exited": {
+    readonly pool: string;
+    readonly runner: string;
+    readonly executor: number;
+    readonly reason: string;
+    readonly exitCode?: number;
+    readonly signal?: string;
+  };
   "runner.fault": {
     readonly pool: string;
     readonly runner: string;
@@ -49,6 +58,15 @@ export interface EventMap {
     readonly call: number;
     readonly name: string;
     readonly runner: string | undefined;
+    readonly error: unknown;
+  };
+  /** An attempt has failed by an error of the closure's own; the call is made again. */
+  "call.retried": {
+    readonly pool: string;
+    readonly call: number;
+    readonly name: string;
+    readonly runner: string;
+    readonly attempt: number;
     readonly error: unknown;
   };
   "hook.failed": { readonly event: string; readonly error: unknown };

@@ -2,7 +2,8 @@
 import type { Captured } from "../closure/capture.ts";
 import { placeOf } from "../closure/units.ts";
 import type { Deadline } from "./deadlines.ts";
-import type { RunnerLink } from "./link.ts";
+import type { Lane } from "./lane.ts";
+import type { Retries } from "./retries.ts";
 
 export interface CallOptions {
   readonly name: string;
@@ -10,6 +11,7 @@ export interface CallOptions {
   readonly queueTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
   readonly idempotent: boolean;
+  readonly retries: Retries;
   readonly priority: number;
   readonly key: string | undefined;
   readonly onProgress: ((value: unknown) => void) | undefined;
@@ -26,9 +28,13 @@ export interface CallRequest {
 
 export interface Call extends CallRequest {
   readonly id: number;
+  /** Attempts before this one, for whatever reason. */
   attempt: number;
+  /** Of these, after errors of the closure's own, and after runners that were lost. */
+  retried: number;
+  repeated: number;
   /** Set while it is on a runner. */
-  link: RunnerLink | undefined;
+  lane: Lane | undefined;
   /** It has left for that runner: only an idempotent call may be repeated from here on. */
   sent: boolean;
   /** Its caller has been told the end; only the slot is still taken. */
@@ -38,9 +44,6 @@ export interface Call extends CallRequest {
   bootClock: Deadline | undefined;
   onAbort: (() => void) | undefined;
 }
-
-/** Furthest attempts of an idempotent call after its first. */
-export const maxRepeats = 3;
 
 /** The caller's own frames; where there are none, the line at which the closure is written. */
 function callerFrames({ trace, captured }: Call): string {

@@ -9,7 +9,7 @@ import {
   RunnerLostError,
 } from "../errors.ts";
 import type { Call } from "./call.ts";
-import type { LinkEnd, RunnerLink } from "./link.ts";
+import type { LinkEnd } from "./exits.ts";
 
 export function closedForCalls(pool: string): PoolClosedError {
   return new PoolClosedError(`Cannot call: pool "${pool}" is closed; declare another`, { started: false });
@@ -48,17 +48,26 @@ export function aborted(call: Call): AbortError {
   });
 }
 
-export function runnerLost(call: Call, link: RunnerLink, end: LinkEnd): RunnerLostError {
-  const { exitCode, signal, stderr, reason } = end;
-  return new RunnerLostError(`Cannot finish ${title(call)}: runner ${link.id} was lost, ${reason}`, {
-    runner: link.id,
-    scope: "machine",
+export function runnerLost(call: Call, runner: string, scope: "process" | "machine", end: LinkEnd): RunnerLostError {
+  const lost = scope === "machine" ? `runner ${runner}` : `its executor on runner ${runner}`;
+  // Had we sent it, there would be a reason.
+  const hint = end.reason === "signal SIGKILL" ? ", which the kernel sends when memory runs out" : "";
+  return new RunnerLostError(`Cannot finish ${title(call)}: ${lost} was lost, ${end.reason}${hint}`, {
+    runner,
+    scope,
     started: true,
-    exitCode,
-    signal,
-    stderr,
-    reason,
+    ...end,
   });
+}
+
+export function bootFailure(
+  runner: string,
+  reason: string,
+  cause: unknown,
+  facts: { readonly phase: string; readonly permanent: boolean; readonly stderr: readonly string[] },
+): BootError {
+  const tail = facts.stderr.map((line) => `\n  | ${line}`).join("");
+  return new BootError(`Cannot boot runner ${runner}: ${reason} (phase ${facts.phase})${tail}`, { cause, ...facts });
 }
 
 export function bootTooLate(call: Call, pool: string, timeoutMs: number, last: BootError | undefined): BootError {

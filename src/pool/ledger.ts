@@ -2,7 +2,7 @@
 import type { Events } from "../events/index.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type Call, type CallRequest } from "./call.ts";
-import type { RunnerLink } from "./link.ts";
+import type { Lane } from "./lane.ts";
 
 export interface LedgerDeps {
   readonly clock: Clock;
@@ -36,8 +36,8 @@ export class Ledger {
     return [...this.#calls.values()];
   }
 
-  on(link: RunnerLink): Call[] {
-    return this.all().filter((call) => call.link === link);
+  on(lane: Lane): Call[] {
+    return this.all().filter((call) => call.lane === lane);
   }
 
   /** `abort` is called when the caller's signal fires before the call has ended. */
@@ -46,7 +46,9 @@ export class Ledger {
       ...request,
       id: this.#next++,
       attempt: 0,
-      link: undefined,
+      retried: 0,
+      repeated: 0,
+      lane: undefined,
       sent: false,
       settled: false,
       startedAt: 0,
@@ -70,7 +72,7 @@ export class Ledger {
     const { events, clock } = this.#deps;
     if (events.has("call.finished")) {
       const ms = clock.now() - call.startedAt;
-      events.emit("call.finished", { ...this.#facts(call), runner: call.link?.id ?? "", ms });
+      events.emit("call.finished", { ...this.#facts(call), runner: call.lane?.runner ?? "", ms });
     }
     call.resolve(value);
   }
@@ -79,8 +81,17 @@ export class Ledger {
     if (!this.#close(call)) return;
     this.failed++;
     const { events } = this.#deps;
-    if (events.has("call.failed")) events.emit("call.failed", { ...this.#facts(call), runner: call.link?.id, error });
+    if (events.has("call.failed"))
+      events.emit("call.failed", { ...this.#facts(call), runner: call.lane?.runner, error });
     call.reject(error);
+  }
+
+  /** An attempt has failed, and another one follows. */
+  failedAttempt(call: Call, error: unknown): void {
+    const { events } = this.#deps;
+    if (!events.has("call.retried")) return;
+    const runner = call.lane?.runner ?? "";
+    events.emit("call.retried", { ...this.#facts(call), runner, attempt: call.attempt, error });
   }
 
   queued(call: Call): void {

@@ -1,29 +1,37 @@
 /**
- * One runner as its pool sees it: boots it, holds the conversation with it, listens for its heart, and tells how it
- * ended. Decides nothing about the pool.
+ * One runner as its pool sees it: boots it, keeps its executors, listens for its heart, and tells how it ended. Decides
+ * nothing about the pool.
  */
-import { randomBytes } from "node:crypto";
-import { ReceiveHooks } from "../closure/receive.ts";
-import { siblingsOf, textOf, unitByNumber } from "../closure/units.ts";
-import { BootError, ProtocolError } from "../errors.ts";
+import type { Captured } from "../closure/capture.ts";
+import { type BootError, ProtocolError } from "../errors.ts";
 import type { Events } from "../events/index.ts";
 import type { Backend, Machine, MachineExit } from "../ports/backend.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
-import { encode } from "../value/encode.ts";
-import type { Payload } from "../value/port.ts";
 import type { Dock } from "../wire/dock.ts";
+import { Heart } from "../wire/heart.ts";
 import { type Message, hopelessExit, protocolVersion } from "../wire/messages.ts";
 import type { Session } from "../wire/session.ts";
+import { Arrivals } from "./arrivals.ts";
+import { type LinkEnd, endOf } from "./exits.ts";
+import { Executors } from "./executors.ts";
+import { bootFailure } from "./failures.ts";
+import type { Lane } from "./lane.ts";
 
 export interface LinkOptions {
   readonly pool: string;
   readonly id: string;
   readonly number: number;
   readonly env: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<string, string>>;
   readonly onParentLoss: "kill" | "drain";
+  readonly processes: number;
   readonly concurrency: number;
   readonly bootTimeoutMs: number;
+  /** Age at which the machine ends itself. */
+  readonly lifetimeMs: number;
   readonly entry: string | null;
+  /** Runs on each executor before its first call. */
+  readonly setup: Captured | undefined;
 }
 
 export interface LinkHandlers {
@@ -32,13 +40,12 @@ export interface LinkHandlers {
   bootFailed(link: RunnerLink, error: BootError, wanted: boolean): void;
   /** Exactly once after `ready`: the runner is no more. */
   gone(link: RunnerLink, end: LinkEnd): void;
-  message(link: RunnerLink, message: Message): void;
-  output(link: RunnerLink, stream: "stdout" | "stderr", line: string): void;
-}
-
-export interface LinkEnd extends MachineExit {
-  readonly reason: string;
-  readonly stderr: readonly string[];
+  /** One of several executors is no more; another one will come for it. */
+  executorGone(link: RunnerLink, lane: Lane, end: LinkEnd): void;
+  /** `slots` is another number. */
+  slots(link: RunnerLink): void;
+  message(link: RunnerLink, lane: Lane, message: Message): void;
+  output(link: RunnerLink, call: number, stream: "stdout" | "stderr", line: string): void;
 }
 
 export interface LinkDeps {
@@ -46,17 +53,10 @@ export interface LinkDeps {
   readonly dock: Dock;
   readonly clock: Clock;
   readonly events: Events;
+  /** Keeps secrets out of what is printed. */
+  readonly redact: (text: string) => string;
 }
 
-const textOnly = {
-  describe(): never {
-    throw new TypeError("Cannot send a reason: only its text travels");
-  },
-};
-const beatMs = 1_000;
-const missedBeats = 3;
-/** Beats that the guard has for its start, on a machine that is busy. */
-const firstBeat = 15;
 const keptLines = 20;
 /** What a runner may take to exit after its connection is closed. */
 const exitMs = 500;
@@ -66,23 +66,22 @@ export class RunnerLink {
   readonly #deps: LinkDeps;
   readonly #handlers: LinkHandlers;
   readonly #bornAt: number;
-  readonly #sent = new Set<number>();
-  readonly receive = new ReceiveHooks(this.#sent);
+  readonly #heart: Heart;
+  readonly #executors: Executors;
+  readonly #arrivals: Arrivals;
   #machine: Machine | undefined;
-  #session: Session | undefined;
+  #agent: Session | undefined;
   #state: "booting" | "ready" | "gone" = "booting";
   #phase = "requested";
-  #forget: (() => void) | undefined;
   #bootTimer: Timer | undefined;
-  #heart: Timer | undefined;
-  #missed = 0;
-  #patience = firstBeat;
   #exit: MachineExit | undefined;
   /** Why it ends, when we know better than its exit status. The first reason counts. */
   #reason: string | undefined;
   #killed = false;
+  #draining = false;
+  #cancelled = false;
+  /** Calls that it was given. */
   calls = 0;
-  /** Last lines of standard error, of the process and of its calls. */
   readonly #stderr: string[] = [];
 
   constructor(options: LinkOptions, deps: LinkDeps, handlers: LinkHandlers) {
@@ -90,6 +89,12 @@ export class RunnerLink {
     this.#deps = deps;
     this.#handlers = handlers;
     this.#bornAt = deps.clock.now();
+    this.#heart = new Heart(deps.clock, {
+      ping: () => this.#machine?.ping(),
+      lost: (reason) => this.kill(reason),
+    });
+    this.#arrivals = new Arrivals(deps.dock);
+    this.#executors = new Executors({ ...options, runner: options.id, runnerNumber: options.number });
   }
 
   get id(): string {
@@ -100,24 +105,21 @@ export class RunnerLink {
     return this.#deps.clock.now() - this.#bornAt;
   }
 
-  /** False once the conversation is over, though the machine may still be ending. */
-  get open(): boolean {
-    return this.#session?.open ?? false;
+  get executors(): Executors {
+    return this.#executors;
   }
 
   async boot(): Promise<void> {
-    const { dock, backend, clock } = this.#deps;
-    this.#bootTimer = clock.timer(this.options.bootTimeoutMs, () => {
-      this.#fail(`it did not connect within ${this.options.bootTimeoutMs} ms`);
-    });
+    const { backend, clock } = this.#deps;
+    const { id, pool, env, onParentLoss, bootTimeoutMs } = this.options;
+    this.#bootTimer = clock.timer(bootTimeoutMs, () => this.#fail(`it did not connect within ${bootTimeoutMs} ms`));
     try {
-      const address = await dock.address();
-      const token = randomBytes(32);
-      this.#forget = dock.expect(token, (session) => {
-        this.#session = session;
-        return { message: (message) => this.#message(message), closed: (error) => this.#closed(error) };
+      const address = await this.#deps.dock.address();
+      const token = this.#arrivals.expect({
+        arrived: (session) => (this.#agent = session),
+        hear: (message) => this.#hear(message),
+        closed: (error) => this.#closed(error),
       });
-      const { id, pool, env, onParentLoss } = this.options;
       this.#machine = await backend.boot({
         runner: id,
         pool,
@@ -126,8 +128,8 @@ export class RunnerLink {
         env,
         onParentLoss,
         phase: (name) => this.#enter(name),
-        output: (stream, line) => this.#output(stream, line),
-        beat: () => this.#beat(),
+        output: (stream, line) => this.#output(0, stream, line),
+        beat: () => this.#heart.beat(),
       });
     } catch (error) {
       this.#fail(error instanceof Error ? error.message : String(error), error);
@@ -137,32 +139,26 @@ export class RunnerLink {
     void this.#machine.exited.then((exit) => this.#exited(exit));
   }
 
-  /** Sends a call, preceded by the units that this runner does not have yet. False when the runner is gone. */
-  dispatch(id: number, attempt: number, value: Payload, units: Iterable<number>): boolean {
-    if (!this.open) return false;
-    for (const number of units) {
-      if (this.#sent.has(number)) continue;
-      this.#sent.add(number);
-      this.#sendModule(number);
-    }
-    this.calls++;
-    this.#session!.send({ type: "call", id, attempt, value });
-    return true;
+  /** The executor takes no more calls; `stop` ends it when those that it has are of no interest any more. */
+  retire(lane: Lane): void {
+    lane.retired = true;
+    this.#slotsChanged();
   }
 
-  send(message: Message): void {
-    this.#session?.send(message);
-  }
-
-  /** Aborts the signal of a call; the reason is a courtesy. */
-  cancel(id: number, reason: string): void {
-    this.send({ type: "cancel", id, value: encode(reason, textOnly) });
+  /** Ends one executor, which is the whole runner where there is only one. */
+  stop(lane: Lane, reason: string): void {
+    if (this.options.processes === 1) return this.kill(reason);
+    if (!this.#executors.has(lane)) return;
+    lane.reason ??= reason;
+    this.#agent?.send({ type: "stop", id: lane.number });
   }
 
   /** Asks the runner to end by itself; whatever has not ended in time is killed. */
   drain(timeoutMs: number): void {
     this.#reason ??= "drained";
-    this.#session?.send({ type: "drain" });
+    this.#draining = true;
+    if (this.options.processes > 1) for (const lane of this.#executors.all) lane.send({ type: "drain" });
+    this.#agent?.send({ type: "drain" });
     const timer = this.#deps.clock.timer(timeoutMs, () => this.kill());
     void this.#machine?.exited.then(() => timer.cancel());
   }
@@ -178,73 +174,161 @@ export class RunnerLink {
     this.#machine?.exitNow();
   }
 
-  #sendModule(number: number): void {
-    const unit = unitByNumber(number)!;
-    const text = textOf(unit);
-    this.#session!.send({
-      type: "module",
-      id: number,
-      module: {
-        ...text,
-        path: unit.info?.path ?? "",
-        siblings: unit.file.chunks ? [] : siblingsOf(unit),
-        single: unit.single,
-        early: unit.early,
-        late: unit.late,
-        binding: !unit.info,
-        links: unit.links.map((link) => ({ name: link.name, unit: link.unit.number, early: link.early })),
-      },
-    });
+  /** Ends a boot that nobody needs any more. */
+  cancelBoot(): void {
+    this.#cancelled = true;
+    this.#fail("it is not needed any more");
   }
 
-  #message(message: Message): void {
+  #slotsChanged(): void {
+    if (this.#state === "ready") this.#handlers.slots(this);
+  }
+
+  /** What the machine's own process says; with one executor it is that executor, too. */
+  #hear(message: Message): void {
+    const only = this.options.processes === 1;
     switch (message.type) {
       case "hello":
-        if (message.protocol !== protocolVersion) {
-          throw new ProtocolError(
-            `Cannot talk to runner ${this.id}: it speaks protocol ${message.protocol}, ${protocolVersion} is wanted`,
-          );
-        }
+        this.#welcome(message.protocol, this.#agent!, only ? 0 : this.options.processes);
         this.#enter("connected");
-        this.#session!.send({
-          type: "welcome",
-          pool: this.options.pool,
-          entry: this.options.entry,
-          concurrency: this.options.concurrency,
-        });
-        this.#session!.flush();
         break;
       case "ready":
-        if (this.#state !== "booting") break;
-        this.#state = "ready";
-        this.#listen(this.#deps.clock.now());
-        this.#bootTimer?.cancel();
-        this.#enter("ready");
-        this.#deps.events.emit("runner.ready", {
-          pool: this.options.pool,
-          runner: this.id,
-          machine: this.#machine?.id ?? "",
-          ms: this.ageMs,
-        });
-        this.#handlers.ready(this);
+        if (only) this.#executors.first.attach(this.#agent!);
+        this.#heart.start();
+        if (only) void this.#setUp(this.#executors.first);
+        else for (const lane of this.#executors.all) this.#start(lane);
         break;
-      case "log":
-        if (message.stream === "stderr") this.#keep(message.line);
-        this.#handlers.message(this, message);
+      case "exited":
+        this.#executorExited(message);
+        break;
+      case "drain":
+        this.#agent?.send({ type: "ack" });
         break;
       default:
-        this.#handlers.message(this, message);
+        this.#hearLane(this.#executors.first, message);
     }
   }
 
-  #output(stream: "stdout" | "stderr", line: string): void {
-    if (stream === "stderr") this.#keep(line);
-    this.#handlers.output(this, stream, line);
+  #welcome(protocol: number, session: Session, executors: number): void {
+    if (protocol !== protocolVersion) {
+      throw new ProtocolError(
+        `Cannot talk to runner ${this.id}: it speaks protocol ${protocol}, ${protocolVersion} is wanted`,
+      );
+    }
+    const { pool, entry, lifetimeMs } = this.options;
+    session.send({
+      type: "welcome",
+      pool,
+      entry,
+      executors,
+      lifetimeMs: lifetimeMs === Infinity ? 0 : Math.ceil(lifetimeMs),
+      secrets: executors > 0 ? [] : Object.entries(this.options.secrets).map(([name, value]) => ({ name, value })),
+    });
+    session.flush();
   }
 
-  #keep(line: string): void {
-    this.#stderr.push(line);
-    if (this.#stderr.length > keptLines) this.#stderr.shift();
+  #hearLane(lane: Lane, message: Message): void {
+    switch (message.type) {
+      case "log":
+        this.#output(message.id, message.stream, message.line);
+        break;
+      case "drain":
+        lane.send({ type: "ack" });
+        break;
+      case "result":
+      case "error":
+        if (!lane.answered(message)) this.#handlers.message(this, lane, message);
+        break;
+      default:
+        this.#handlers.message(this, lane, message);
+    }
+  }
+
+  /** Starts the process of one of several executors. */
+  #start(lane: Lane): void {
+    const hear = (message: Message): void => {
+      if (message.type === "hello") this.#welcome(message.protocol, session!, 0);
+      else if (message.type === "ready") void this.#setUp(lane);
+      else this.#hearLane(lane, message);
+    };
+    let session: Session | undefined;
+    const token = this.#arrivals.expect({
+      arrived: (found) => lane.attach((session = found)),
+      hear,
+      closed: () => this.#laneClosed(lane),
+    });
+    this.#agent?.send({ type: "start", id: lane.number, token });
+  }
+
+  async #setUp(lane: Lane): Promise<void> {
+    const { setup } = this.options;
+    try {
+      if (setup) {
+        if (this.#state === "booting") this.#enter("setup");
+        await lane.ask(setup);
+      }
+    } catch (error) {
+      const reason = `its setup failed: ${error instanceof Error ? error.message : String(error)}`;
+      if (this.#state === "booting") this.#fail(reason, error, true);
+      else this.stop(lane, reason);
+      return;
+    }
+    this.#executors.up(lane);
+    if (this.#state === "ready") this.#slotsChanged();
+    else if (this.#state === "booting" && this.#executors.ready) this.#ready();
+  }
+
+  #ready(): void {
+    this.#state = "ready";
+    this.#bootTimer?.cancel();
+    this.#enter("ready");
+    const { pool } = this.options;
+    const machine = this.#machine?.id ?? "";
+    this.#deps.events.emit("runner.ready", { pool, runner: this.id, machine, ms: this.ageMs });
+    this.#handlers.ready(this);
+  }
+
+  /** The news of an executor's end come on two ways: what it said itself must have been heard before it is judged. */
+  #laneClosed(lane: Lane): void {
+    lane.detach();
+    this.#slotsChanged();
+    if (lane.exit) this.#laneEnded(lane, lane.exit);
+    else this.#deps.clock.timer(exitMs, () => this.stop(lane, "it closed its connection"));
+  }
+
+  #executorExited({ id, exitCode, signal, reason }: Extract<Message, { type: "exited" }>): void {
+    const lane = this.#executors.all[id];
+    if (!lane) return this.kill(`protocol error: it has no executor ${id}`);
+    lane.reason ??= reason ?? undefined;
+    lane.exit = { ...(exitCode === null ? {} : { exitCode }), ...(signal === null ? {} : { signal }) };
+    if (!lane.attached) this.#laneEnded(lane, lane.exit);
+  }
+
+  #laneEnded(lane: Lane, exit: MachineExit): void {
+    const end = endOf(exit, lane.reason, [...this.#stderr]);
+    if (this.#state === "booting") return this.#fail(`its executor ${lane.number} ended: ${end.reason}`);
+    if (this.#state === "gone") return;
+    const next = this.#executors.replace(lane);
+    this.#deps.events.emit("executor.exited", {
+      pool: this.options.pool,
+      runner: this.id,
+      executor: lane.number,
+      reason: end.reason,
+      ...exit,
+    });
+    this.#handlers.executorGone(this, lane, end);
+    if (this.#draining) return;
+    if (next) this.#start(next);
+    else this.kill(`its executor ${lane.number} does not come up again: ${end.reason}`);
+  }
+
+  #output(call: number, stream: "stdout" | "stderr", text: string): void {
+    const line = this.#deps.redact(text);
+    if (stream === "stderr") {
+      this.#stderr.push(line);
+      if (this.#stderr.length > keptLines) this.#stderr.shift();
+    }
+    this.#handlers.output(this, call, stream, line);
   }
 
   #enter(phase: string): void {
@@ -256,83 +340,47 @@ export class RunnerLink {
   #closed(error?: Error): void {
     // What the system says of a broken pipe is less than how the process ended.
     if (error && !("syscall" in error)) this.#reason ??= error.message;
-    this.#session = undefined;
-    if (this.#exit) this.#gone(this.#exit);
+    if (this.options.processes === 1) this.#executors.first.detach();
+    this.#slotsChanged();
+    this.#agent = undefined;
+    if (this.#exit) this.#goneOnceHeard();
     else this.#deps.clock.timer(exitMs, () => this.kill());
   }
 
   #exited(exit: MachineExit): void {
-    this.#heart?.cancel();
-    this.#forget?.();
+    this.#heart.stop();
+    this.#arrivals.forget();
     this.#exit = exit;
     if (this.#state === "booting") {
-      this.#session?.destroy();
-      this.#fail(`it ended with ${describeExit(exit)}`, undefined, exit.exitCode === hopelessExit);
-    } else if (!this.#session) this.#gone(exit);
-    // Otherwise its last words are still in the socket, whose end follows them.
+      this.#arrivals.destroy();
+      const { reason } = endOf(exit, this.#reason, this.#stderr);
+      this.#fail(`it ended with ${reason}`, undefined, exit.exitCode === hopelessExit);
+    } else this.#goneOnceHeard();
   }
 
-  #gone(exit: MachineExit): void {
-    if (this.#state !== "ready") return;
+  /** Last words are still in the sockets, whose ends follow them. */
+  #goneOnceHeard(): void {
+    if (this.#state !== "ready" || !this.#exit || this.#arrivals.open > 0) return;
     this.#state = "gone";
-    const reason = this.#reason ?? describeExit(exit);
-    this.#deps.events.emit("runner.gone", {
-      pool: this.options.pool,
-      runner: this.id,
-      reason,
-      ...exit,
-      calls: this.calls,
-      ms: this.ageMs,
-    });
-    this.#handlers.gone(this, { ...exit, reason, stderr: [...this.#stderr] });
+    const end = endOf(this.#exit, this.#reason, [...this.#stderr]);
+    const { pool } = this.options;
+    const { calls, ageMs: ms } = this;
+    this.#deps.events.emit("runner.gone", { pool, runner: this.id, reason: end.reason, ...this.#exit, calls, ms });
+    this.#handlers.gone(this, end);
   }
 
   #fail(reason: string, cause?: unknown, hopeless = false): void {
     if (this.#state !== "booting") return;
     this.#state = "gone";
     this.#bootTimer?.cancel();
-    this.#forget?.();
+    this.#heart.stop();
+    this.#arrivals.forget();
     this.kill();
-    const stderr = [...this.#stderr];
-    const tail = stderr.length > 0 ? `\n${stderr.map((line) => `  | ${line}`).join("\n")}` : "";
-    const error = new BootError(`Cannot boot runner ${this.id}: ${reason} (phase ${this.#phase})${tail}`, {
-      cause,
-      phase: this.#phase,
-      stderr,
-      permanent: hopeless || (cause as { permanent?: unknown } | undefined)?.permanent === true,
-    });
-    if (!this.#cancelled) this.#deps.events.emit("boot.failed", { pool: this.options.pool, runner: this.id, error });
+    const permanent = hopeless || (cause as { permanent?: unknown } | undefined)?.permanent === true;
+    const facts = { phase: this.#phase, permanent, stderr: [...this.#stderr] };
+    const error = bootFailure(this.id, this.#deps.redact(reason), cause, facts);
+    const { pool } = this.options;
+    if (!this.#cancelled) this.#deps.events.emit("boot.failed", { pool, runner: this.id, error });
     this.#handlers.bootFailed(this, error, !this.#cancelled);
   }
-
-  #cancelled = false;
-
-  /** Ends a boot that nobody needs any more. */
-  cancelBoot(): void {
-    this.#cancelled = true;
-    this.#fail("it is not needed any more");
-  }
-
-  #beat(): void {
-    this.#missed = 0;
-    this.#patience = missedBeats;
-  }
-
-  /** From `ready` on; the guard is a thread that starts beside the first call, so its first beat may take longer. */
-  #listen(since: number): void {
-    const { clock } = this.#deps;
-    this.#machine?.ping();
-    this.#heart = clock.timer(beatMs, () => {
-      const now = clock.now();
-      // Late ourselves: what the runner may have missed meanwhile proves nothing.
-      const late = now - since > beatMs * 1.5;
-      if (!late && ++this.#missed >= this.#patience)
-        this.kill(`heartbeat lost: no sign of life for ${this.#patience} s`);
-      else if (this.#state === "ready") this.#listen(now);
-    });
-  }
-}
-
-function describeExit(exit: MachineExit): string {
-  return exit.signal ? `signal ${exit.signal}` : `exit code ${exit.exitCode ?? "unknown"}`;
 }

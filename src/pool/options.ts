@@ -11,13 +11,17 @@ export interface PoolOptions {
   readonly min?: number;
   /** Most runners at a time. @default the number of cores for local runners */
   readonly max?: number;
-  /** Calls that one runner runs at a time. @default 1 */
+  /** Executors of one runner: processes in which calls run, each with `concurrency` slots. @default 1 for local runners */
+  readonly processes?: number;
+  /** Calls that one executor runs at a time. @default 1 */
   readonly concurrency?: number;
   /** Idle slots kept ready ahead of demand. @default 0 */
   readonly spare?: number;
   /** Idle time after which a runner above `min` is drained. @default "60s" for local runners */
   readonly idle?: Duration;
-  /** Age at which a runner is drained and replaced. @default "6h" */
+  /** Asked on a runner that was idle for that long: as long as it says false (or a promise of it) the runner stays. */
+  readonly idleCheck?: () => unknown;
+  /** Age at which a runner is drained and replaced, some of them up to a tenth earlier. @default "6h" */
   readonly lifetime?: Duration;
   /** One call per runner. @default false */
   readonly singleUse?: boolean;
@@ -37,6 +41,13 @@ export interface PoolOptions {
   readonly onParentLoss?: "kill" | "drain";
   /** Environment of the runners: names to pass on, or a record. @default [] */
   readonly env?: readonly string[] | Readonly<Record<string, string>>;
+  /**
+   * Like `env`, for what nobody else may see: it travels over the authenticated connection alone, and its values are
+   * blotted out of what runners print. @default []
+   */
+  readonly secrets?: readonly string[] | Readonly<Record<string, string>>;
+  /** Runs on each executor before its first call. When it fails the waiting calls get a `BootError` at once. */
+  readonly setup?: () => unknown;
 }
 
 /** Every option, resolved; durations in milliseconds. */
@@ -44,9 +55,11 @@ export interface ResolvedPoolOptions {
   readonly backend: Backend;
   readonly min: number;
   readonly max: number;
+  readonly processes: number;
   readonly concurrency: number;
   readonly spare: number;
   readonly idleMs: number;
+  readonly idleCheck: (() => unknown) | undefined;
   readonly lifetimeMs: number;
   readonly singleUse: boolean;
   readonly scale: Scale;
@@ -57,15 +70,19 @@ export interface ResolvedPoolOptions {
   readonly queueLimit: number;
   readonly onParentLoss: "kill" | "drain";
   readonly env: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly setup: (() => unknown) | undefined;
 }
 
 export const poolOptionNames: readonly (keyof PoolOptions)[] = [
   "backend",
   "min",
   "max",
+  "processes",
   "concurrency",
   "spare",
   "idle",
+  "idleCheck",
   "lifetime",
   "singleUse",
   "scale",
@@ -76,6 +93,8 @@ export const poolOptionNames: readonly (keyof PoolOptions)[] = [
   "queueLimit",
   "onParentLoss",
   "env",
+  "secrets",
+  "setup",
 ];
 
 /** Throws `TypeError` for what makes no sense, naming the option. */
@@ -87,9 +106,11 @@ export function resolvePoolOptions(name: string, options: PoolOptions, fallback:
   const min = resolveCount(options.min ?? 0, of("min"), 0);
   const max = resolveCount(options.max ?? Math.max(backend.defaults.max, min), of("max"), 1);
   if (min > max) throw new TypeError(`Cannot use ${min} as ${of("min")}: it is above max, which is ${max}`);
-  const wanted = resolveCount(options.concurrency ?? backend.defaults.concurrency, of("concurrency"), 1);
   // One call per runner leaves no use for a second slot, wherever the number came from.
-  const concurrency = singleUse ? 1 : wanted;
+  const slotsOf = (option: "processes" | "concurrency"): number => {
+    const wanted = resolveCount(options[option] ?? backend.defaults[option], of(option), 1);
+    return singleUse ? 1 : wanted;
+  };
   const scale = options.scale ?? slots();
   if (typeof scale !== "function")
     throw new TypeError(`Cannot use ${of("scale")}: a function of a snapshot is wanted, such as slots()`);
@@ -100,29 +121,43 @@ export function resolvePoolOptions(name: string, options: PoolOptions, fallback:
     backend,
     min,
     max,
-    concurrency,
+    processes: slotsOf("processes"),
+    concurrency: slotsOf("concurrency"),
     singleUse,
     scale,
     onParentLoss,
     spare: resolveCount(options.spare ?? 0, of("spare"), 0),
     idleMs: resolveDuration(options.idle ?? backend.defaults.idleMs, of("idle")),
+    idleCheck: resolveClosure(options.idleCheck, of("idleCheck")),
+    setup: resolveClosure(options.setup, of("setup")),
     lifetimeMs: resolveDuration(options.lifetime ?? "6h", of("lifetime")),
     bootTimeoutMs: resolveDuration(options.bootTimeout ?? "60s", of("bootTimeout")),
     timeoutMs: resolveDuration(options.timeout ?? "30s", of("timeout")),
     drainTimeoutMs: resolveDuration(options.drainTimeout ?? "30s", of("drainTimeout")),
     queueTimeoutMs: resolveDuration(options.queueTimeout ?? Infinity, of("queueTimeout")),
     queueLimit: resolveCount(options.queueLimit ?? 10_000, of("queueLimit"), 0, true),
-    env: resolveEnv(options.env ?? [], of("env")),
+    env: { ...carriedEnv(), ...resolveEnv(options.env ?? [], of("env")) },
+    secrets: resolveEnv(options.secrets ?? [], of("secrets")),
   };
+}
+
+function resolveClosure(given: unknown, option: string): (() => unknown) | undefined {
+  if (given === undefined || typeof given === "function") return given as (() => unknown) | undefined;
+  throw new TypeError(`Cannot use ${show(given)} as ${option}: a function is wanted`);
 }
 
 const carriedNames = /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|NODE_ENV)$/;
 
 /** By itself only what says where and in which language the machine is; the rest is asked for by name. */
-function resolveEnv(wanted: unknown, option: string): Record<string, string> {
+function carriedEnv(): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env))
     if (carriedNames.test(name) && value !== undefined) env[name] = value;
+  return env;
+}
+
+function resolveEnv(wanted: unknown, option: string): Record<string, string> {
+  const env: Record<string, string> = {};
   if (typeof wanted !== "object" || wanted === null) {
     throw new TypeError(`Cannot use ${show(wanted)} as ${option}: a list of names or a record of strings is wanted`);
   }

@@ -1,16 +1,14 @@
 /**
  * A pool: carries out what its core decides, with real runners, real clocks and real callers.
  */
-import { type BootError, ProtocolError } from "../errors.ts";
-import type { Timer } from "../ports/clock.ts";
 import { resolveCount } from "../options.ts";
-import { decode } from "../value/decode.ts";
-import type { Payload } from "../value/port.ts";
-import { Dock } from "../wire/dock.ts";
+import type { Timer } from "../ports/clock.ts";
 import type { Message } from "../wire/messages.ts";
-import { type Call, type CallRequest, joinStack, maxRepeats, ownStack } from "./call.ts";
+import { backoffMs } from "./backoff.ts";
+import { type Call, type CallRequest, joinStack, ownStack } from "./call.ts";
 import { type Command, type Event, PoolCore } from "./core.ts";
 import { Deadlines } from "./deadlines.ts";
+import type { LinkEnd } from "./exits.ts";
 import {
   aborted,
   bootTooLate,
@@ -21,52 +19,75 @@ import {
   queueTimeout,
   runnerLost,
 } from "./failures.ts";
-import { type LinkEnd, type LinkHandlers, RunnerLink } from "./link.ts";
-import { backoffMs } from "./backoff.ts";
+import { Fleet, type FleetDeps } from "./fleet.ts";
+import type { Lane, Read } from "./lane.ts";
 import { Ledger, type LedgerDeps } from "./ledger.ts";
-import type { PoolStats } from "./stats.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
+import { Replacing } from "./replacing.ts";
+import { maxRepeats, pauseBefore } from "./retries.ts";
+import type { PoolStats } from "./stats.ts";
+import { Waiters } from "./waiters.ts";
 
-export interface PoolDeps extends LedgerDeps {
-  /** URL of the application's entry file, which runners must not import. */
-  readonly entry: string | null;
-}
+export interface PoolDeps extends LedgerDeps, FleetDeps {}
 
-/** How long a cancelled call may go on before its runner is given up. */
+type Answer = Extract<Message, { type: "result" | "error" }>;
+
+/** How long a cancelled call may go on before its executor is given up. */
 const graceMs = 5_000;
+
 export class RunningPool {
   readonly name: string;
   #options: ResolvedPoolOptions;
   readonly #deps: PoolDeps;
   readonly #core: PoolCore;
-  readonly #dock: Dock;
-  readonly #deadlines: Deadlines;
-  readonly #links = new Map<number, RunnerLink>();
+  readonly #fleet: Fleet;
   readonly #ledger: Ledger;
+  readonly #deadlines: Deadlines;
   readonly #commands: Command[] = [];
-  readonly #overdue = new Set<RunnerLink>();
-  readonly #idleWaiters: (() => void)[] = [];
-  readonly #goneWaiters: (() => void)[] = [];
+  readonly #replacing: Replacing;
+  /** For all calls to be over, and for something to have ended. */
+  readonly #idle = new Waiters();
+  readonly #less = new Waiters();
   #carrying = false;
   #tick: Timer | undefined;
   #tickAt = Infinity;
   #closed = false;
-  #lastBootError: BootError | undefined;
-  #boots = { ok: 0, failed: 0 };
 
+  /** Throws `CaptureError` when `setup` or `idleCheck` reach what cannot travel. */
   constructor(name: string, options: ResolvedPoolOptions, deps: PoolDeps) {
     this.name = name;
     this.#options = options;
     this.#deps = deps;
+    this.#ledger = new Ledger(name, deps);
+    this.#deadlines = new Deadlines(deps.clock);
+    this.#fleet = new Fleet(name, options, deps, {
+      step: (event) => this.#step(event),
+      gone: (link, end) => this.#runnerGone(link.options.number, end),
+      executorGone: (link, lane, end) => {
+        this.#replacing.forget(lane);
+        this.#step({ type: "slots", runner: lane.runnerNumber, slots: link.executors.slots });
+        this.#lost(this.#ledger.on(lane), "process", end);
+      },
+      message: (_link, lane, message) => this.#message(lane, message),
+      output: (link, call, stream, line) => this.#print(link.id, call, stream, line),
+      hopeless: (error) => {
+        for (const id of [...this.#core.waiting]) this.#abort(this.#ledger.get(id)!, error);
+      },
+      fewer: () => this.#less.wake(),
+    });
+    this.#replacing = new Replacing({
+      processes: options.processes,
+      link: (runner) => this.#fleet.get(runner),
+      callsOn: (lane) => this.#ledger.on(lane),
+      step: (event) => this.#step(event),
+    });
     this.#core = new PoolCore({
       ...options,
-      slotsPerRunner: options.concurrency,
+      slotsPerRunner: options.processes * options.concurrency,
+      idleCheck: options.idleCheck !== undefined,
       backoffMs,
       scaleFailed: (error) => deps.events.emit("hook.failed", { event: "scale", error }),
     });
-    this.#ledger = new Ledger(name, deps);
-    this.#dock = new Dock(options.backend.listen, deps.clock);
-    this.#deadlines = new Deadlines(deps.clock);
   }
 
   get options(): ResolvedPoolOptions {
@@ -91,26 +112,6 @@ export class RunningPool {
     this.#enqueue(this.#ledger.add(request, (call) => this.#abort(call, aborted(call))));
   }
 
-  #enqueue(call: Call): void {
-    const { priority, key, queueTimeoutMs } = call.options;
-    this.#ledger.queued(call);
-    this.#step({ type: "call", call: call.id, priority, key });
-    if (call.link || call.settled) return;
-    call.clock = this.#deadlines.add(queueTimeoutMs, () => this.#abort(call, queueTimeout(call, this.name)));
-    this.#expectBoot(call);
-  }
-
-  /** A waiter that has seen no runner come up in all of `bootTimeout`, and has none now, is told why. */
-  #expectBoot(call: Call): void {
-    const { bootTimeoutMs } = this.#options;
-    const seen = this.#boots.ok;
-    call.bootClock = this.#deadlines.add(bootTimeoutMs, () => {
-      if (call.settled || call.link) return;
-      if (this.#core.ready > 0 || this.#boots.ok > seen) this.#expectBoot(call);
-      else this.#abort(call, bootTooLate(call, this.name, bootTimeoutMs, this.#lastBootError));
-    });
-  }
-
   stats(): PoolStats {
     const core = this.#core;
     return {
@@ -119,7 +120,7 @@ export class RunningPool {
       queued: core.queued,
       completed: this.#ledger.completed,
       failed: this.#ledger.failed,
-      boots: { ...this.#boots },
+      boots: { ...this.#fleet.boots },
     };
   }
 
@@ -133,35 +134,36 @@ export class RunningPool {
 
   /** Resolves when no call waits or runs. New calls are accepted, and waited for as well. */
   drain(): Promise<void> {
-    if (this.#core.queued === 0 && this.#core.running === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+    if (this.#ledger.size === 0) return Promise.resolve();
+    return this.#idle.wait();
   }
 
   /** Refuses new calls, lets the others finish for at most `timeoutMs`, ends all runners. */
   async close(timeoutMs = this.#options.drainTimeoutMs): Promise<void> {
     this.#closed = true;
+    // Also when nobody waits for a call any more: runners that are left behind would be worse than an exit that is late.
+    this.#deps.live(1);
     this.#step({ type: "close" });
     const timer = this.#deps.clock.timer(timeoutMs, () => {
       for (const call of this.#ledger.all()) {
         const error = closedDuring(call, this.name);
         ownStack(error, call);
         this.#ledger.reject(call, error);
-        if (!call.link) this.#release(call);
+        if (!call.lane) this.#release(call);
       }
-      for (const link of this.#links.values()) link.kill("the pool was closed");
+      this.#fleet.killAll("the pool was closed");
     });
-    timer.hold(true);
-    while (this.#links.size > 0 || this.#ledger.size > 0)
-      await new Promise<void>((resolve) => this.#goneWaiters.push(resolve));
+    while (this.#fleet.size > 0 || this.#ledger.size > 0) await this.#less.wait();
     timer.cancel();
     this.#tick?.cancel();
     this.#deadlines.close();
-    await this.#dock.close();
+    await this.#fleet.close();
+    this.#deps.live(-1);
   }
 
   /** While the parent's process exits: nothing may be left. */
   exitNow(): void {
-    for (const link of this.#links.values()) link.exitNow();
+    this.#fleet.exitNow();
   }
 
   #step(event: Event): void {
@@ -176,8 +178,6 @@ export class RunningPool {
       }
     }
     if (this.#core.tickAt < this.#tickAt) this.#armTick();
-    if (this.#idleWaiters.length > 0 && this.#core.queued === 0 && this.#core.running === 0)
-      for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 
   #armTick(): void {
@@ -192,204 +192,208 @@ export class RunningPool {
   #carryOut(command: Command): void {
     switch (command.type) {
       case "boot":
-        this.#boot(command.runner);
+        this.#fleet.boot(command.runner);
         break;
       case "dispatch":
-        this.#dispatch(this.#ledger.get(command.call)!, this.#links.get(command.runner)!);
+        this.#dispatch(this.#ledger.get(command.call)!, command.runner);
         break;
-      case "drain": {
-        const link = this.#links.get(command.runner)!;
-        this.#deps.events.emit("runner.draining", { pool: this.name, runner: link.id, reason: command.reason });
-        link.drain(this.#options.drainTimeoutMs);
+      case "drain":
+        this.#fleet.drain(command.runner, command.reason);
         break;
-      }
+      case "check":
+        void this.#fleet.check(command.runner);
+        break;
       case "cancelBoot":
-        this.#links.get(command.runner)?.cancelBoot();
+        this.#fleet.get(command.runner)?.cancelBoot();
         break;
     }
   }
 
-  #boot(number: number): void {
-    const link = new RunnerLink(
-      { ...this.#options, pool: this.name, id: `${this.name}-${number}`, number, entry: this.#deps.entry },
-      { ...this.#deps, backend: this.#options.backend, dock: this.#dock },
-      this.#handlers,
-    );
-    this.#links.set(number, link);
-    void link.boot();
+  #enqueue(call: Call, again = false): void {
+    const { priority, key, queueTimeoutMs } = call.options;
+    this.#ledger.queued(call);
+    this.#step({ type: "call", call: call.id, priority, key, again });
+    if (call.lane || call.settled) return;
+    call.clock = this.#deadlines.add(queueTimeoutMs, () => this.#abort(call, queueTimeout(call, this.name)));
+    this.#expectBoot(call);
   }
 
-  readonly #handlers: LinkHandlers = {
-    ready: (link) => {
-      this.#boots.ok++;
-      this.#step({ type: "booted", runner: link.options.number });
-    },
-    bootFailed: (link, error, wanted) => {
-      if (wanted) {
-        this.#boots.failed++;
-        this.#lastBootError = error;
-      }
-      this.#links.delete(link.options.number);
-      this.#step({ type: "bootFailed", runner: link.options.number });
-      if (error.permanent) for (const id of [...this.#core.waiting]) this.#abort(this.#ledger.get(id)!, error);
-      this.#noteGone();
-    },
-    gone: (link, end) => this.#gone(link, end),
-    message: (link, message) => this.#message(link, message),
-    output: (link, stream, line) => this.#print(link, 0, stream, line),
-  };
+  /** A waiter that has seen no runner come up in all of `bootTimeout`, and has none now, is told why. */
+  #expectBoot(call: Call): void {
+    const { bootTimeoutMs } = this.#options;
+    const { boots } = this.#fleet;
+    const seen = boots.ok;
+    call.bootClock = this.#deadlines.add(bootTimeoutMs, () => {
+      if (call.settled || call.lane) return;
+      if (this.#core.ready > 0 || boots.ok > seen) this.#expectBoot(call);
+      else this.#abort(call, bootTooLate(call, this.name, bootTimeoutMs, this.#fleet.lastBootError));
+    });
+  }
 
-  #dispatch(call: Call, link: RunnerLink): void {
+  #dispatch(call: Call, runner: number): void {
+    const link = this.#fleet.get(runner)!;
+    const lane = link.executors.pick();
     call.clock?.cancel();
     call.bootClock?.cancel();
-    call.link = link;
+    call.lane = lane;
+    lane.busy++;
+    link.calls++;
     call.startedAt = this.#deps.clock.now();
     const { payload, units } = call.captured;
     const refuse = (error: unknown): void => {
+      if (call.lane !== lane) return;
       this.#ledger.reject(call, error);
       this.#release(call);
     };
     const send = (): void => {
+      if (call.lane !== lane) return;
       if (call.settled) return void this.#release(call);
       try {
-        // A runner that has gone meanwhile gives its calls back when its end is known.
-        if (!link.dispatch(call.id, call.attempt, payload, units)) return;
+        // One that has gone meanwhile gives its calls back when its end is known.
+        if (!lane.dispatch(call.id, call.attempt, payload, units)) return;
       } catch (error) {
         return refuse(error);
       }
       call.sent = true;
       const { timeoutMs } = call.options;
-      call.clock = this.#deadlines.add(timeoutMs, () => this.#abort(call, callTimeout(call, link.id)));
-      this.#ledger.started(call, link.id);
+      call.clock = this.#deadlines.add(timeoutMs, () => this.#abort(call, callTimeout(call, lane.runner)));
+      this.#ledger.started(call, lane.runner);
     };
     if (payload.pending) payload.pending.then(send, refuse);
     else send();
   }
 
-  #message(link: RunnerLink, message: Message): void {
+  #message(lane: Lane, message: Message): void {
     switch (message.type) {
       case "result":
       case "error":
-        this.#finish(link, message);
+        this.#finish(lane, message);
         break;
       case "progress": {
         const call = this.#ledger.get(message.id);
-        if (!call || call.settled || call.link !== link) break;
-        const { value } = this.#read(link, message.value);
-        this.#ledger.progress(call, value);
+        if (!call || call.settled || call.lane !== lane) break;
+        this.#ledger.progress(call, this.#read(lane, message).value);
         break;
       }
-      case "log":
-        this.#print(link, message.id, message.stream, message.line);
+      case "fault": {
+        const { calls } = message;
+        const text = this.#fleet.redact(message.text);
+        this.#deps.events.emit("runner.fault", { pool: this.name, runner: lane.runner, calls, text });
+        for (const line of text.split("\n")) this.#print(lane.runner, calls[0] ?? 0, "stderr", line);
+        this.#replacing.retire(lane);
         break;
-      case "fault":
-        this.#deps.events.emit("runner.fault", {
-          pool: this.name,
-          runner: link.id,
-          calls: message.calls,
-          text: message.text,
-        });
-        for (const line of message.text.split("\n")) this.#print(link, message.calls[0] ?? 0, "stderr", line);
-        this.#step({ type: "retire", runner: link.options.number });
-        break;
-      case "drain":
-        link.send({ type: "ack" });
-        break;
+      }
       case "accepted":
         break;
       default:
-        link.kill(`protocol error: a runner sent ${message.type}`);
+        this.#fleet.get(lane.runnerNumber)?.stop(lane, `protocol error: a runner sent ${message.type}`);
     }
   }
 
-  #finish(link: RunnerLink, message: Extract<Message, { type: "result" | "error" }>): void {
+  #finish(lane: Lane, message: Answer): void {
     const call = this.#ledger.get(message.id);
-    if (!call || call.link !== link) return;
+    if (!call || call.lane !== lane) return;
     if (!call.settled) {
-      const { value, failed } = this.#read(link, message.value);
+      const { value, failed } = this.#read(lane, message);
       if (message.type === "result" && !failed) this.#ledger.resolve(call, value);
-      else {
-        joinStack(value, call, link.id);
+      else if (failed || !this.#retry(call, value)) {
+        joinStack(value, call, lane.runner);
         this.#ledger.reject(call, value);
-      }
+      } else return;
     }
     this.#release(call);
   }
 
-  /** What a runner says, or why it cannot be understood; a runner that does not speak the protocol is ended. */
-  #read(link: RunnerLink, payload: Payload): { readonly value: unknown; readonly failed: boolean } {
-    try {
-      return { value: decode(payload, link.receive), failed: false };
-    } catch (error) {
-      if (error instanceof ProtocolError) link.kill(error.message);
-      return { value: error, failed: true };
-    }
+  /** One that does not speak the protocol is ended. */
+  #read(lane: Lane, message: { readonly value: Answer["value"] }): Read {
+    const read = lane.read(message.value);
+    if (read.broken) this.#fleet.get(lane.runnerNumber)?.stop(lane, read.broken);
+    return read;
   }
 
-  /** The caller is told at once; the slot stays taken until the runner confirms or its grace is over. */
+  /** After the closure's own error: true when the call will be made again. */
+  #retry(call: Call, error: unknown): boolean {
+    const { retries } = call.options;
+    if (call.retried >= retries.limit || this.#closed) return false;
+    const hookFailed = (failure: unknown): void =>
+      this.#deps.events.emit("hook.failed", { event: "retries", error: failure });
+    const delayMs = pauseBefore(retries, error, call.retried + 1, hookFailed);
+    if (delayMs === undefined) return false;
+    this.#ledger.failedAttempt(call, error);
+    this.#free(call);
+    call.retried++;
+    call.attempt++;
+    // Its caller may leave meanwhile; the call is then forgotten like one that waits.
+    const again = (): void => this.#enqueue(call, true);
+    if (delayMs === 0) again();
+    else call.clock = this.#deadlines.add(delayMs, again);
+    return true;
+  }
+
+  /** The caller is told at once; the slot stays taken until the executor confirms or its grace is over. */
   #abort(call: Call, error: Error): void {
     if (call.settled) return;
     ownStack(error, call);
     this.#ledger.reject(call, error);
-    const { link } = call;
-    if (!link) {
+    const { lane } = call;
+    if (!lane) {
       this.#release(call);
       return;
     }
-    link.cancel(call.id, error.message);
-    call.clock = this.#deadlines.add(graceMs, () => {
-      this.#overdue.add(link);
-      this.#step({ type: "retire", runner: link.options.number });
-      this.#giveUp(link);
-    });
+    lane.cancel(call.id, error.message);
+    call.clock = this.#deadlines.add(graceMs, () => this.#replacing.stuck(lane));
   }
 
-  /** A runner with a call past its grace is not going to answer; it goes as soon as nobody waits for it any more. */
-  #giveUp(link: RunnerLink): void {
-    if (!this.#overdue.has(link)) return;
-    if (this.#ledger.on(link).every((call) => call.settled))
-      link.kill("a cancelled call did not stop within its grace");
+  #runnerGone(runner: number, end: LinkEnd): void {
+    const stranded = this.#ledger.all().filter((call) => call.lane?.runnerNumber === runner);
+    this.#replacing.forgetRunner(runner);
+    this.#step({ type: "gone", runner });
+    this.#lost(stranded, "machine", end);
   }
 
-  #gone(link: RunnerLink, end: LinkEnd): void {
-    this.#links.delete(link.options.number);
-    this.#overdue.delete(link);
-    const stranded = this.#ledger.on(link);
-    this.#step({ type: "gone", runner: link.options.number });
+  /** What becomes of calls whose executor, or whole machine, is no more. */
+  #lost(stranded: readonly Call[], scope: "process" | "machine", end: LinkEnd): void {
     for (const call of stranded) {
-      call.link = undefined;
-      call.clock?.cancel();
-      if (call.settled) this.#ledger.forget(call);
-      else if (!call.sent) this.#enqueue(call);
-      else if (call.options.idempotent && call.attempt < maxRepeats) {
-        call.attempt++;
-        call.sent = false;
-        this.#enqueue(call);
-      } else {
-        const error = runnerLost(call, link, end);
+      const repeat = call.options.idempotent && call.repeated < maxRepeats && !this.#closed;
+      if (!call.settled && call.sent && !repeat) {
+        const error = runnerLost(call, call.lane!.runner, scope, end);
         ownStack(error, call);
         this.#ledger.reject(call, error);
-        this.#ledger.forget(call);
       }
+      if (call.settled) {
+        this.#release(call);
+        continue;
+      }
+      if (call.sent) {
+        call.repeated++;
+        call.attempt++;
+      }
+      this.#free(call);
+      this.#enqueue(call, true);
     }
-    this.#noteGone();
   }
 
-  /** Frees the slot. */
-  #release(call: Call): void {
-    const { link } = call;
-    this.#ledger.forget(call);
-    if (this.#closed) this.#noteGone();
+  /** The call is on no executor any more. */
+  #free(call: Call): void {
+    const { lane } = call;
+    call.clock?.cancel();
+    call.lane = undefined;
+    call.sent = false;
+    if (lane) lane.busy--;
     this.#step({ type: "done", call: call.id });
-    if (link) this.#giveUp(link);
+    if (lane) this.#replacing.look(lane);
   }
 
-  #print(link: RunnerLink, call: number, stream: "stdout" | "stderr", line: string): void {
+  /** Nothing of the call is left. */
+  #release(call: Call): void {
+    this.#ledger.forget(call);
+    this.#free(call);
+    if (this.#ledger.size === 0) this.#idle.wake();
+    if (this.#closed) this.#less.wake();
+  }
+
+  #print(runner: string, call: number, stream: "stdout" | "stderr", line: string): void {
     const name = this.#ledger.get(call)?.options.name ?? "";
-    this.#deps.events.emit("runner.log", { pool: this.name, runner: link.id, call, name, stream, line });
-  }
-
-  #noteGone(): void {
-    for (const resolve of this.#goneWaiters.splice(0)) resolve();
+    this.#deps.events.emit("runner.log", { pool: this.name, runner, call, name, stream, line });
   }
 }

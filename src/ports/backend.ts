@@ -8,7 +8,8 @@
  * - `Machine.exited` resolves exactly once, when the machine is known to be gone, whoever ended it; it never rejects.
  * - `Machine.kill` ends it at once, with everything that it started. Idempotent, never throws.
  * - `Machine.ping` asks the guard for a sign of life; `request.beat` is called when it comes.
- * - Nothing here keeps the parent's process alive, and `exitNow` may be called while it exits: synchronous, no throw.
+ * - Nothing here keeps the parent's process alive. `exitNow` is called while it exits: synchronous, no throw; it ends
+ *   the machine, unless `onParentLoss` is "drain": then the machine will notice by itself, and finish what it runs.
  */
 import type { Connection, Listener } from "./transport.ts";
 
@@ -22,6 +23,8 @@ export interface Backend {
 /** Defaults that depend on where runners are; users override them per pool. */
 export interface BackendDefaults {
   readonly max: number;
+  /** Executors of one runner. */
+  readonly processes: number;
   readonly concurrency: number;
   readonly idleMs: number;
   readonly onParentLoss: "kill" | "drain";

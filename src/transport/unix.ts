@@ -4,11 +4,15 @@ import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Connection, Listener } from "../ports/transport.ts";
+import { reapFolders } from "./reap.ts";
 
 /** What the kernel takes as a socket's path, less one for the zero: 108 bytes on Linux, 104 on macOS and the BSDs. */
 const longestAddress = 103;
 
 const readBytes = 64 * 1024;
+
+/** Once in the life of a process, beside its work. */
+let reaped: Promise<void> | undefined;
 
 /** Listens on a fresh socket that only this user can reach. Does not keep the process alive. */
 export async function listenUnix(accept: (connection: Connection) => void): Promise<Listener> {
@@ -26,6 +30,7 @@ export async function listenUnix(accept: (connection: Connection) => void): Prom
       server.listen(address, resolve);
     });
     server.unref();
+    reaped ??= reapFolders(tmpdir(), folder);
     return {
       address,
       close() {
@@ -90,7 +95,7 @@ function wrap(
 const folders = new Set<string>();
 
 function makeFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "tinderbox-"));
+  const folder = mkdtempSync(join(tmpdir(), `tinderbox-${process.pid}_`));
   chmodSync(folder, 0o700);
   if (folders.size === 0) process.on("exit", removeAll);
   folders.add(folder);

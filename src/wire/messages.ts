@@ -23,12 +23,22 @@ export type Message =
       readonly release: string;
     }
   /** parent -> runner, the answer. JSON */
-  | { readonly type: "welcome"; readonly pool: string; readonly entry: string | null; readonly concurrency: number }
+  | {
+      readonly type: "welcome";
+      readonly pool: string;
+      readonly entry: string | null;
+      /** Executors that it will be told to start; 0: it runs the calls itself. */
+      readonly executors: number;
+      /** Age at which it ends itself, whatever the parent does; 0: never. */
+      readonly lifetimeMs: number;
+      /** For its environment. */
+      readonly secrets: readonly { readonly name: string; readonly value: string }[];
+    }
   /** runner -> parent: calls may come. JSON {} */
   | { readonly type: "ready" }
   /** parent -> runner: code of unit `id`, once per runner. JSON */
   | { readonly type: "module"; readonly id: number; readonly module: ModuleText }
-  /** parent -> runner. u8 attempt | payload of the closure */
+  /** parent -> runner. u8 attempt | payload of the closure. Call 0 is the pool's own: `setup`, `idleCheck`. */
   | { readonly type: "call"; readonly id: number; readonly attempt: number; readonly value: Payload }
   /** runner -> parent: the call has started. Left out when its end leaves in the same write. */
   | { readonly type: "accepted"; readonly id: number }
@@ -45,7 +55,20 @@ export type Message =
   /** parent -> runner: finish what runs. runner -> parent: nothing runs any more, and all is sent. */
   | { readonly type: "drain" }
   /** parent -> runner: all is received; exit. */
-  | { readonly type: "ack" };
+  | { readonly type: "ack" }
+  /** parent -> runner: start executor `id`, which shows this token when it dials in. 32 bytes */
+  | { readonly type: "start"; readonly id: number; readonly token: Buffer }
+  /** parent -> runner: end executor `id` at once. */
+  | { readonly type: "stop"; readonly id: number }
+  /** runner -> parent: executor `id` has ended. JSON */
+  | {
+      readonly type: "exited";
+      readonly id: number;
+      readonly exitCode: number | null;
+      readonly signal: string | null;
+      /** When the runner ended it itself, and knows better than the signal. */
+      readonly reason: string | null;
+    };
 
 /** What a runner needs to make unit `id`. */
 export interface ModuleText {
@@ -86,6 +109,9 @@ export const types: readonly (MessageType | "chunk")[] = [
   "fault",
   "drain",
   "ack",
+  "start",
+  "stop",
+  "exited",
 ];
 const numbers = new Map(types.map((type, number) => [type, number]));
 
@@ -109,13 +135,10 @@ export function encodeMessage(message: Message): Encoded {
       const rest = json({ runner: message.runner, node: message.node, release: message.release });
       return { type, id: 0, body: Buffer.concat([head, message.token, rest]), buffers: none };
     }
-    case "welcome":
-      return {
-        type,
-        id: 0,
-        body: json({ pool: message.pool, entry: message.entry, concurrency: message.concurrency }),
-        buffers: none,
-      };
+    case "welcome": {
+      const { pool, entry, executors, lifetimeMs, secrets } = message;
+      return { type, id: 0, body: json({ pool, entry, executors, lifetimeMs, secrets }), buffers: none };
+    }
     case "ready":
     case "drain":
     case "ack":
@@ -129,7 +152,14 @@ export function encodeMessage(message: Message): Encoded {
       return { type, id: message.id, body, buffers: message.value.buffers };
     }
     case "accepted":
+    case "stop":
       return { type, id: message.id, body: nothing, buffers: none };
+    case "start":
+      return { type, id: message.id, body: message.token, buffers: none };
+    case "exited": {
+      const { exitCode, signal, reason } = message;
+      return { type, id: message.id, body: json({ exitCode, signal, reason }), buffers: none };
+    }
     case "result":
     case "error":
     case "cancel":
@@ -145,7 +175,7 @@ export function encodeMessage(message: Message): Encoded {
   }
 }
 
-/** Messages that belong to a call, a unit, or (output) to none. All others have 0 for an id. */
+/** Messages that belong to a call, a unit, an executor, or (output) to none. All others have 0 for an id. */
 const numbered: ReadonlySet<string> = new Set<MessageType>([
   "module",
   "call",
@@ -155,9 +185,20 @@ const numbered: ReadonlySet<string> = new Set<MessageType>([
   "cancel",
   "progress",
   "log",
+  "start",
+  "stop",
+  "exited",
 ]);
 /** Messages that carry values: only these have buffers beside them. */
 const valued: ReadonlySet<string> = new Set<MessageType>(["call", "result", "error", "cancel", "progress"]);
+const welcomeShape = {
+  pool: "string",
+  entry: "string or null",
+  executors: "count",
+  lifetimeMs: "count",
+  secrets: [{ name: "string", value: "string" }],
+} as const;
+const exitShape = { exitCode: "count or null", signal: "string or null", reason: "string or null" } as const;
 const moduleShape = {
   url: "string",
   hash: "string",
@@ -192,7 +233,7 @@ export function decodeMessage(number: number, id: number, body: Buffer, buffers:
       return { type, protocol: body.readUInt16BE(0), token: body.subarray(2, 2 + tokenBytes), ...facts };
     }
     case "welcome":
-      return { type, ...readJson(body, type, { pool: "string", entry: "string or null", concurrency: "count" }) };
+      return { type, ...readJson(body, type, welcomeShape) };
     case "ready":
     case "drain":
     case "ack":
@@ -208,8 +249,14 @@ export function decodeMessage(number: number, id: number, body: Buffer, buffers:
       if (body.length < 2) throw new ProtocolError("Cannot read call: it is cut");
       return { type, id, attempt: body[0]!, value: payload(body.subarray(1)) };
     case "accepted":
+    case "stop":
       empty(body, type);
       return { type, id };
+    case "start":
+      if (body.length !== tokenBytes) throw new ProtocolError("Cannot read start: its token is cut");
+      return { type, id, token: body };
+    case "exited":
+      return { type, id, ...readJson(body, type, exitShape) };
     case "result":
     case "error":
     case "cancel":

@@ -25,12 +25,12 @@ const allowed: Record<Role, Record<"hello" | "opening" | "open", ReadonlySet<Mes
   parent: {
     hello: new Set(["hello"]),
     opening: new Set(["ready", "log", "fault"]),
-    open: new Set(["accepted", "result", "error", "progress", "log", "fault", "drain"]),
+    open: new Set(["accepted", "result", "error", "progress", "log", "fault", "drain", "exited"]),
   },
   runner: {
     hello: new Set(),
     opening: new Set(["welcome"]),
-    open: new Set(["module", "call", "cancel", "drain", "ack"]),
+    open: new Set(["module", "call", "cancel", "drain", "ack", "start", "stop"]),
   },
 };
 const opens: Record<Role, MessageType> = { parent: "ready", runner: "welcome" };

@@ -3,7 +3,13 @@ import { ProtocolError } from "../errors.ts";
 
 /** `count` is a whole number from 0; a list has one kind of items. */
 export type Kind =
-  "string" | "string or null" | "boolean" | "count" | readonly [Kind] | { readonly [name: string]: Kind };
+  | "string"
+  | "string or null"
+  | "boolean"
+  | "count"
+  | "count or null"
+  | readonly [Kind]
+  | { readonly [name: string]: Kind };
 
 export type Of<K extends Kind> = K extends "string"
   ? string
@@ -13,9 +19,11 @@ export type Of<K extends Kind> = K extends "string"
       ? boolean
       : K extends "count"
         ? number
-        : K extends readonly [infer Item extends Kind]
-          ? readonly Of<Item>[]
-          : { readonly [Name in keyof K]: K[Name] extends Kind ? Of<K[Name]> : never };
+        : K extends "count or null"
+          ? number | null
+          : K extends readonly [infer Item extends Kind]
+            ? readonly Of<Item>[]
+            : { readonly [Name in keyof K]: K[Name] extends Kind ? Of<K[Name]> : never };
 
 /** Longest text that is made of a message: far above any module, far below what a string can hold. */
 const longestText = 64 * 1024 * 1024;
@@ -58,6 +66,8 @@ function isA(value: unknown, kind: string): boolean {
   switch (kind) {
     case "count":
       return Number.isSafeInteger(value) && (value as number) >= 0;
+    case "count or null":
+      return value === null || isA(value, "count");
     case "string or null":
       return value === null || typeof value === "string";
     default:

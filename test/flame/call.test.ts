@@ -123,7 +123,7 @@ describe("the runner's surroundings", () => {
     const pid = await flame(() => process.pid, { pool: calls });
     const command = (await readFile(`/proc/${pid}/cmdline`, "utf8")).split("\0");
     const environment = await readFile(`/proc/${pid}/environ`, "latin1");
-    expect(environment).toContain("TINDERBOX_RUNNER=kill");
+    expect(environment).toContain("TINDERBOX_RUNNER=machine kill");
     const socket = command.find((word) => /tinderbox-\w+\/s$/.test(word))!;
     // Address and name of the runner are all there is beside Node's own words.
     expect(command.slice(command.indexOf(socket) + 1)).toEqual([expect.stringMatching(/^calls-\d+$/), ""]);

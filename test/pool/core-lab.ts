@@ -63,8 +63,8 @@ export class CoreLab {
     return this.step({ type: "retire", runner });
   }
 
-  slots(runner: number, slots: number): string[] {
-    return this.step({ type: "slots", runner, slots });
+  slots(runner: number, count: number): string[] {
+    return this.step({ type: "slots", runner, slots: count });
   }
 
   checked(runner: number, idle: boolean): string[] {

@@ -3,6 +3,7 @@ import { Events } from "../../src/events/index.ts";
 import type { CallOptions, CallRequest } from "../../src/pool/call.ts";
 import type { PoolHost } from "../../src/pool/handle.ts";
 import type { PoolOptions } from "../../src/pool/options.ts";
+import { resolveRetries } from "../../src/pool/retries.ts";
 import type { Backend, BootRequest, Machine, MachineExit } from "../../src/ports/backend.ts";
 import { encode } from "../../src/value/encode.ts";
 import { type Message, protocolVersion } from "../../src/wire/messages.ts";
@@ -55,7 +56,7 @@ export class FakeMachine implements Machine {
 
 export class FakeBackend implements Backend {
   readonly name = "fake";
-  readonly defaults = { max: 4, concurrency: 1, idleMs: 1_000, onParentLoss: "kill" as const };
+  readonly defaults = { max: 4, processes: 1, concurrency: 1, idleMs: 1_000, onParentLoss: "kill" as const };
   readonly machines: FakeMachine[] = [];
   /** Boots that fail from now on. */
   failing = 0;
@@ -156,6 +157,7 @@ export function request(options: Partial<CallOptions> = {}): {
     queueTimeoutMs: Infinity,
     signal: undefined,
     idempotent: false,
+    retries: resolveRetries(undefined, ""),
     priority: 0,
     key: undefined,
     onProgress: undefined,

@@ -5,7 +5,7 @@ import type { Backend } from "../../src/ports/backend.ts";
 
 const backend = (defaults: Partial<Backend["defaults"]> = {}): Backend => ({
   name: "test",
-  defaults: { max: 8, concurrency: 2, idleMs: 60_000, onParentLoss: "kill", ...defaults },
+  defaults: { max: 8, processes: 1, concurrency: 2, idleMs: 60_000, onParentLoss: "kill", ...defaults },
   listen: () => expect.fail("nothing is booted here"),
   boot: () => expect.fail("nothing is booted here"),
 });
@@ -19,9 +19,13 @@ test("without options everything has its default", () => {
   expect(rest).toEqual({
     min: 0,
     max: 8,
+    processes: 1,
     concurrency: 2,
     spare: 0,
     idleMs: 60_000,
+    idleCheck: undefined,
+    secrets: {},
+    setup: undefined,
     lifetimeMs: 21_600_000,
     singleUse: false,
     bootTimeoutMs: 60_000,
@@ -51,13 +55,17 @@ test("what the backend says differently holds, and what the pool says holds abov
 
 test("every option is taken, and durations come out in milliseconds", () => {
   const scale = fixed(3);
+  const idleCheck = (): boolean => true;
+  const setup = (): void => {};
   const given: Required<PoolOptions> = {
     backend: backend(),
     min: 1,
     max: 2,
+    processes: 2,
     concurrency: 3,
     spare: 4,
     idle: "5s",
+    idleCheck,
     lifetime: Infinity,
     singleUse: false,
     scale,
@@ -68,13 +76,19 @@ test("every option is taken, and durations come out in milliseconds", () => {
     queueLimit: Infinity,
     onParentLoss: "drain",
     env: { A: "1" },
+    secrets: { B: "2" },
+    setup,
   };
   expect(Object.keys(given).toSorted()).toEqual(poolOptionNames.toSorted());
   expect(resolve(given)).toMatchObject({
     min: 1,
     max: 2,
+    processes: 2,
     concurrency: 3,
     spare: 4,
+    idleCheck,
+    secrets: { B: "2" },
+    setup,
     idleMs: 5_000,
     lifetimeMs: Infinity,
     scale,

@@ -37,13 +37,23 @@ const table: [name: string, message: Message, literal: Buffer][] = [
   ],
   [
     "welcome",
-    { type: "welcome", pool: "media", entry: "file:///app/main.ts", concurrency: 4 },
-    bytes("00000048 02 00 00000000 00000000", '{"pool":"media","entry":"file:///app/main.ts","concurrency":4}'),
+    {
+      type: "welcome",
+      pool: "media",
+      entry: "file:///app/main.ts",
+      executors: 4,
+      lifetimeMs: 60_000,
+      secrets: [{ name: "A", value: "b" }],
+    },
+    bytes(
+      "0000007e 02 00 00000000 00000000",
+      '{"pool":"media","entry":"file:///app/main.ts","executors":4,"lifetimeMs":60000,"secrets":[{"name":"A","value":"b"}]}',
+    ),
   ],
   [
     "welcome without an entry file",
-    { type: "welcome", pool: "p", entry: null, concurrency: 1 },
-    bytes("00000033 02 00 00000000 00000000", '{"pool":"p","entry":null,"concurrency":1}'),
+    { type: "welcome", pool: "p", entry: null, executors: 0, lifetimeMs: 0, secrets: [] },
+    bytes("0000004d 02 00 00000000 00000000", '{"pool":"p","entry":null,"executors":0,"lifetimeMs":0,"secrets":[]}'),
   ],
   ["ready", { type: "ready" }, bytes("0000000a 03 00 00000000 00000000")],
   [
@@ -66,6 +76,13 @@ const table: [name: string, message: Message, literal: Buffer][] = [
   ],
   ["drain", { type: "drain" }, bytes("0000000a 0d 00 00000000 00000000")],
   ["ack", { type: "ack" }, bytes("0000000a 0e 00 00000000 00000000")],
+  ["start", { type: "start", id: 2, token }, bytes(`0000002a 0f 00 00000002 00000000 ${"ab".repeat(32)}`)],
+  ["stop", { type: "stop", id: 2 }, bytes("0000000a 10 00 00000002 00000000")],
+  [
+    "exited",
+    { type: "exited", id: 2, exitCode: null, signal: "SIGKILL", reason: null },
+    bytes("0000003c 11 00 00000002 00000000", '{"exitCode":null,"signal":"SIGKILL","reason":null}'),
+  ],
 ];
 
 function write(message: Message): Buffer {
@@ -143,18 +160,31 @@ describe("refused", () => {
     ],
     [
       "a welcome without an entry",
-      () => decode("welcome", { pool: "p", concurrency: 1 }),
+      () => decode("welcome", { pool: "p", executors: 1 }),
       "Cannot read welcome: entry is wrong",
     ],
     [
-      "a welcome with half a slot",
-      () => decode("welcome", { pool: "p", entry: null, concurrency: 1.5 }),
-      "Cannot read welcome: concurrency is wrong",
+      "a welcome with half an executor",
+      () => decode("welcome", { pool: "p", entry: null, executors: 1.5 }),
+      "Cannot read welcome: executors is wrong",
     ],
     [
-      "a welcome with fewer slots than none",
-      () => decode("welcome", { pool: "p", entry: null, concurrency: -1 }),
-      "Cannot read welcome: concurrency is wrong",
+      "a welcome with fewer executors than none",
+      () => decode("welcome", { pool: "p", entry: null, executors: -1 }),
+      "Cannot read welcome: executors is wrong",
+    ],
+    [
+      "a welcome with a secret that is no text",
+      () =>
+        decode("welcome", { pool: "p", entry: null, executors: 0, lifetimeMs: 0, secrets: [{ name: "A", value: 1 }] }),
+      "Cannot read welcome: secrets[0].value is wrong",
+    ],
+    ["a start without its whole token", () => decode("start", Buffer.alloc(31)), "Cannot read start: its token is cut"],
+    ["a stop that says something", () => decode("stop", {}), "Cannot read stop: it has 2 bytes, and none are wanted"],
+    [
+      "an exit with half a code",
+      () => decode("exited", { exitCode: 0.5, signal: null, reason: null }),
+      "Cannot read exited: exitCode is wrong",
     ],
     [
       "a ready that says something",

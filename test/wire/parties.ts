@@ -19,7 +19,14 @@ export const hello: Message = {
   node: "v24",
   release: "",
 };
-export const welcome: Message = { type: "welcome", pool: "p", entry: null, concurrency: 1 };
+export const welcome: Message = {
+  type: "welcome",
+  pool: "p",
+  entry: null,
+  executors: 0,
+  lifetimeMs: 0,
+  secrets: [],
+};
 
 /** One side of a conversation, and all that it was told. */
 export class Party implements SessionHandlers {

@@ -55,6 +55,9 @@ const example: Record<Message["type"], Message> = {
   fault: { type: "fault", calls: [], text: "x" },
   drain: { type: "drain" },
   ack: { type: "ack" },
+  start: { type: "start", id: 0, token: Buffer.alloc(32, 7) },
+  stop: { type: "stop", id: 0 },
+  exited: { type: "exited", id: 0, exitCode: 0, signal: null, reason: null },
 };
 const all = Object.keys(example) as Message["type"][];
 const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -199,11 +202,11 @@ const accepted: Record<"parent" | "runner", Record<string, Message["type"][]>> =
   parent: {
     hello: ["hello"],
     opening: ["ready", "log", "fault"],
-    open: ["accepted", "result", "error", "progress", "log", "fault", "drain"],
+    open: ["accepted", "result", "error", "progress", "log", "fault", "drain", "exited"],
   },
   runner: {
     opening: ["welcome"],
-    open: ["module", "call", "cancel", "drain", "ack"],
+    open: ["module", "call", "cancel", "drain", "ack", "start", "stop"],
   },
 };
 const cases = Object.entries(accepted).flatMap(([role, phases]) =>

@@ -1,0 +1,82 @@
+/**
+ * The executors of a machine that has several: starts each when the parent says so, notices when one ends or falls
+ * silent, cleans up behind it, and says how it ended. Decides nothing about calls.
+ */
+import { systemClock } from "../src/clock.ts";
+import { launch } from "../src/backends/local.ts";
+import type { Machine } from "../src/ports/backend.ts";
+import { Heart } from "../src/wire/heart.ts";
+import type { Message } from "../src/wire/messages.ts";
+import { endStrays } from "./strays.ts";
+
+export interface CrewOptions {
+  readonly agent: string;
+  readonly address: string;
+  readonly runner: string;
+  readonly pool: string;
+  readonly onParentLoss: "kill" | "drain";
+  send(message: Message): void;
+  output(stream: "stdout" | "stderr", line: string): void;
+}
+
+interface Member {
+  machine: Machine | undefined;
+  reason: string | null;
+}
+
+export class Crew {
+  readonly #options: CrewOptions;
+  readonly #members = new Map<number, Member>();
+  #drained: (() => void) | undefined;
+
+  constructor(options: CrewOptions) {
+    this.#options = options;
+  }
+
+  async start(number: number, token: Buffer): Promise<void> {
+    const { agent, address, runner, pool, onParentLoss, output } = this.#options;
+    const member: Member = { machine: undefined, reason: null };
+    this.#members.set(number, member);
+    const heart = new Heart(systemClock, {
+      ping: () => member.machine?.ping(),
+      lost: (reason) => {
+        member.reason = reason;
+        member.machine?.kill();
+      },
+    });
+    const env = Object.fromEntries(Object.entries(process.env).filter((entry) => entry[1] !== undefined));
+    try {
+      const where = { runner, pool, address, onParentLoss };
+      const request = { ...where, token, env: env as Record<string, string>, output, phase: () => {} };
+      member.machine = await launch({ ...request, beat: () => heart.beat() }, agent, "executor");
+      if (member.reason !== null) member.machine.kill();
+      heart.start();
+      const { exitCode = null, signal = null } = await member.machine.exited;
+      this.#ended(number, exitCode, signal, member.reason);
+    } catch (error) {
+      this.#ended(number, null, null, error instanceof Error ? error.message : String(error));
+    } finally {
+      heart.stop();
+    }
+  }
+
+  stop(number: number, reason: string | null = null): void {
+    const member = this.#members.get(number);
+    if (!member) return;
+    member.reason ??= reason;
+    member.machine?.kill();
+  }
+
+  /** Calls `done` once the last executor has ended; each is told by the parent itself. */
+  drain(done: () => void): void {
+    this.#drained = done;
+    if (this.#members.size === 0) done();
+  }
+
+  #ended(number: number, exitCode: number | null, signal: string | null, reason: string | null): void {
+    this.#members.delete(number);
+    endStrays();
+    this.#options.send({ type: "exited", id: number, exitCode, signal, reason });
+    if (this.#members.size === 0) this.#drained?.();
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * One executor of a runner, as its pool sees it: the conversation with it, the code it has, the calls on it. A new
+ * process gets a new lane.
+ */
+import type { Captured } from "../closure/capture.ts";
+import { ReceiveHooks } from "../closure/receive.ts";
+import { siblingsOf, textOf, unitByNumber } from "../closure/units.ts";
+import { ProtocolError } from "../errors.ts";
+import type { MachineExit } from "../ports/backend.ts";
+import { decode } from "../value/decode.ts";
+import { encode } from "../value/encode.ts";
+import type { Payload } from "../value/port.ts";
+import type { Message } from "../wire/messages.ts";
+import type { Session } from "../wire/session.ts";
+
+const textOnly = {
+  describe(): never {
+    throw new TypeError("Cannot send a reason: only its text travels");
+  },
+};
+
+/** The call by which a pool asks for itself: `setup`, `idleCheck`. */
+const ownCall = 0;
+
+export interface LanePlace {
+  /** Id of the runner, and its number in the pool. */
+  readonly runner: string;
+  readonly runnerNumber: number;
+  /** Of the executor on its runner. */
+  readonly number: number;
+}
+
+export interface Read {
+  readonly value: unknown;
+  /** `value` is why it cannot be understood. */
+  readonly failed: boolean;
+  /** It breaks the protocol: whoever sent it is not to be trusted. */
+  readonly broken: string | undefined;
+}
+
+export class Lane implements LanePlace {
+  readonly runner: string;
+  readonly runnerNumber: number;
+  readonly number: number;
+  /** Calls on it, those included that are still to be sent. */
+  busy = 0;
+  /** It is up, and its setup is done. */
+  ready = false;
+  /** No more calls: it is to be replaced. */
+  retired = false;
+  /** How its process ended, and why, when we know better than that. The first reason counts. */
+  exit: MachineExit | undefined;
+  reason: string | undefined;
+  readonly #sent = new Set<number>();
+  readonly #receive = new ReceiveHooks(this.#sent);
+  #session: Session | undefined;
+  #asked: { resolve(value: unknown): void; reject(error: unknown): void } | undefined;
+
+  constructor({ runner, runnerNumber, number }: LanePlace) {
+    this.runner = runner;
+    this.runnerNumber = runnerNumber;
+    this.number = number;
+  }
+
+  /** It takes calls. */
+  get usable(): boolean {
+    return this.ready && !this.retired && this.open;
+  }
+
+  /** Its process has dialled in, and the connection is not over. */
+  get attached(): boolean {
+    return this.#session !== undefined;
+  }
+
+  /** False before and after its conversation. */
+  get open(): boolean {
+    return this.#session?.open ?? false;
+  }
+
+  attach(session: Session): void {
+    this.#session = session;
+  }
+
+  /** The conversation is over. */
+  detach(): void {
+    this.#session?.destroy();
+    this.#session = undefined;
+    this.#asked?.reject(new ProtocolError("Cannot ask: the executor has ended"));
+    this.#asked = undefined;
+  }
+
+  /** Sends a call, preceded by the units that this executor does not have yet. False when it is gone. */
+  dispatch(id: number, attempt: number, value: Payload, units: Iterable<number>): boolean {
+    if (!this.open) return false;
+    for (const number of units) {
+      if (this.#sent.has(number)) continue;
+      this.#sent.add(number);
+      this.#sendModule(number);
+    }
+    this.#session!.send({ type: "call", id, attempt, value });
+    return true;
+  }
+
+  send(message: Message): void {
+    this.#session?.send(message);
+  }
+
+  /** Aborts the signal of a call; the reason is a courtesy. */
+  cancel(id: number, reason: string): void {
+    this.send({ type: "cancel", id, value: encode(reason, textOnly) });
+  }
+
+  /** Runs a closure of the pool's own; one at a time. Rejects with what it throws, and when the executor ends. */
+  async ask({ payload, units }: Captured): Promise<unknown> {
+    await payload.pending;
+    return new Promise((resolve, reject) => {
+      this.#asked = { resolve, reject };
+      if (!this.dispatch(ownCall, 0, payload, units)) this.detach();
+    });
+  }
+
+  /** True when the message was the answer to `ask`. */
+  answered(message: Extract<Message, { type: "result" | "error" }>): boolean {
+    if (message.id !== ownCall) return false;
+    const asked = this.#asked;
+    this.#asked = undefined;
+    const { value, failed } = this.read(message.value);
+    if (message.type === "result" && !failed) asked?.resolve(value);
+    else asked?.reject(value);
+    return true;
+  }
+
+  /** What it says, or why that cannot be understood. */
+  read(payload: Payload): Read {
+    try {
+      return { value: decode(payload, this.#receive), failed: false, broken: undefined };
+    } catch (error) {
+      return { value: error, failed: true, broken: error instanceof ProtocolError ? error.message : undefined };
+    }
+  }
+
+  #sendModule(number: number): void {
+    const unit = unitByNumber(number)!;
+    const text = textOf(unit);
+    this.#session!.send({
+      type: "module",
+      id: number,
+      module: {
+        ...text,
+        path: unit.info?.path ?? "",
+        siblings: unit.file.chunks ? [] : siblingsOf(unit),
+        single: unit.single,
+        early: unit.early,
+        late: unit.late,
+        binding: !unit.info,
+        links: unit.links.map((link) => ({ name: link.name, unit: link.unit.number, early: link.early })),
+      },
+    });
+  }
+}
