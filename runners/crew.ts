@@ -21,6 +21,8 @@ export interface CrewOptions {
 
 interface Member {
   machine: Machine | undefined;
+  /** It is to end, perhaps before it has begun. */
+  stopped: boolean;
   reason: string | null;
 }
 
@@ -35,7 +37,7 @@ export class Crew {
 
   async start(number: number, token: Buffer): Promise<void> {
     const { agent, address, runner, pool, onParentLoss, output } = this.#options;
-    const member: Member = { machine: undefined, reason: null };
+    const member: Member = { machine: undefined, stopped: false, reason: null };
     this.#members.set(number, member);
     const heart = new Heart(systemClock, {
       ping: () => member.machine?.ping(),
@@ -49,7 +51,7 @@ export class Crew {
       const where = { runner, pool, address, onParentLoss };
       const request = { ...where, token, env: env as Record<string, string>, output, phase: () => {} };
       member.machine = await launch({ ...request, beat: () => heart.beat() }, agent, "executor");
-      if (member.reason !== null) member.machine.kill();
+      if (member.stopped) member.machine.kill();
       heart.start();
       const { exitCode = null, signal = null } = await member.machine.exited;
       this.#ended(number, exitCode, signal, member.reason);
@@ -60,10 +62,10 @@ export class Crew {
     }
   }
 
-  stop(number: number, reason: string | null = null): void {
+  stop(number: number): void {
     const member = this.#members.get(number);
     if (!member) return;
-    member.reason ??= reason;
+    member.stopped = true;
     member.machine?.kill();
   }
 

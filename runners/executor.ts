@@ -14,7 +14,7 @@ import { decode } from "../src/value/decode.ts";
 import { encode } from "../src/value/encode.ts";
 import { type OwnScratch, makeScratch } from "../src/scratch.ts";
 import type { Payload } from "../src/value/port.ts";
-import type { Message } from "../src/wire/messages.ts";
+import { type Message, ownCall } from "../src/wire/messages.ts";
 import { findLoaded, loadModule } from "./modules.ts";
 
 type Send = (message: Message) => void;
@@ -147,10 +147,14 @@ export class Executor {
     this.#calls.get(id)?.cancel(new AbortError(String(reason)));
   }
 
-  /** Calls `done` once no call runs. */
+  /** Calls `done` once no call runs, the pool's own aside: nobody waits for that one any more. */
   drain(done: () => void): void {
     this.#drained = done;
-    if (this.#calls.size === 0) done();
+    this.#noteEnd();
+  }
+
+  #noteEnd(): void {
+    if (this.#calls.size === (this.#calls.has(ownCall) ? 1 : 0)) this.#drained?.();
   }
 
   #start(call: Call, value: Payload): void {
@@ -210,7 +214,7 @@ export class Executor {
     this.#flushOutput(call.id);
     this.#calls.delete(call.id);
     this.#send(message);
-    if (this.#calls.size === 0) this.#drained?.();
+    this.#noteEnd();
   }
 }
 

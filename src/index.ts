@@ -7,11 +7,12 @@
  * const answer = await flame(() => 6 * 7);
  */
 export { type FlameOptions, closure, flame, pool } from "./flame.ts";
-export { defaults, local } from "./runtime.ts";
-export type { Pool } from "./pool/handle.ts";
+export { defaults, local, shutdown } from "./runtime.ts";
+export type { CloseOptions, Pool } from "./pool/handle.ts";
 export type { PoolOptions } from "./pool/options.ts";
+export type { RetryOptions } from "./pool/retries.ts";
 export type { PoolStats } from "./pool/stats.ts";
-export { type Scale, type Snapshot, fixed, slots } from "./pool/scale.ts";
+export { type Scale, type Snapshot, drainWithin, fixed, slots } from "./pool/scale.ts";
 export { type Context, type RunnerInfo, context, runner } from "./context.ts";
 export { registerClass, revive, serialize } from "./closure/classes.ts";
 export { type EventMap, type EventName, events } from "./events/index.ts";

@@ -7,7 +7,8 @@ import { pathToFileURL } from "node:url";
 import { localBackend } from "./backends/local.ts";
 import { systemClock } from "./clock.ts";
 import { events } from "./events/index.ts";
-import { type Pool, type PoolHost, PoolRegistry } from "./pool/handle.ts";
+import { place } from "./context.ts";
+import { type CloseOptions, type Pool, type PoolHost, PoolRegistry } from "./pool/handle.ts";
 import type { PoolOptions } from "./pool/options.ts";
 import { poolOptionNames } from "./pool/options.ts";
 import { refuseUnknown } from "./options.ts";
@@ -46,6 +47,12 @@ const host: PoolHost = {
   entry: entryUrl(),
   defaults: () => shared,
   fallback: () => (fallback ??= local()),
+  override: () => {
+    const wanted = process.env["TINDERBOX_BACKEND"];
+    if (wanted === undefined || wanted === "") return undefined;
+    if (wanted === "local") return (fallback ??= local());
+    throw new TypeError(`Cannot use TINDERBOX_BACKEND=${wanted}: it does not exist; known is local`);
+  },
   live(change) {
     live += change;
     if (live === 0) alive?.hold(false);
@@ -84,17 +91,39 @@ function attachToProcess(): void {
   });
   for (const signal of signals) {
     const listener = (): void => {
-      // The application that listens itself decides when to stop.
+      // The application that listens itself decides when to stop: it calls shutdown().
       if (process.listenerCount(signal) > 1) return;
-      void closeAll().finally(() => {
+      const end = (): void => {
         process.off(signal, listener);
         process.kill(process.pid, signal);
-      });
+      };
+      // Whoever asks twice does not want to wait.
+      if (stopping) end();
+      stopping = true;
+      void shutdown().finally(end);
     };
     process.on(signal, listener);
   }
 }
 
-async function closeAll(): Promise<void> {
-  await Promise.all([...started].map((pool) => pool.close()));
+let stopping = false;
+
+/**
+ * Ends all pools: new calls are refused, those that wait and run finish within the time, the rest get a
+ * `PoolClosedError`, and the runners go. It does not end the process; Tinderbox does the same by itself on SIGTERM,
+ * SIGINT and SIGHUP, and raises the signal again, unless the application listens for that signal. Does nothing on a
+ * runner.
+ *
+ * @param options.timeout What the calls may take. Default: `drainTimeout` of each pool.
+ * @throws TypeError for options that make no sense.
+ * @example
+ * process.once("SIGTERM", async () => {
+ *   server.close();
+ *   await shutdown({ timeout: "20s" });
+ * });
+ */
+export async function shutdown(options: CloseOptions = {}): Promise<void> {
+  refuseUnknown(options, ["timeout"], "shutdown");
+  if (place.runner) return;
+  await Promise.all([...started].map((pool) => pool.close(options)));
 }

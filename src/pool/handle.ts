@@ -1,5 +1,8 @@
 /** Pools as the application sees them: declared by name, started by their first call. */
+import { place } from "../context.ts";
+import { type Duration, resolveDuration } from "../duration.ts";
 import { TinderboxError } from "../errors.ts";
+import { refuseUnknown } from "../options.ts";
 import type { Backend } from "../ports/backend.ts";
 import type { CallRequest } from "./call.ts";
 import { type PoolOptions, type ResolvedPoolOptions, resolvePoolOptions } from "./options.ts";
@@ -11,8 +14,14 @@ export interface PoolHost extends PoolDeps {
   /** Options of pools that do not say otherwise. */
   readonly defaults: () => PoolOptions;
   readonly fallback: () => Backend;
+  /** The backend of all pools, whatever they say. */
+  readonly override: () => Backend | undefined;
   /** Told of a pool that begins to boot runners. */
   started(pool: Pool): void;
+}
+
+export interface CloseOptions {
+  readonly timeout?: Duration;
 }
 
 export class Pool {
@@ -37,9 +46,13 @@ export class Pool {
     return this.#running?.options ?? this.#resolved;
   }
 
-  /** Begins to hold `min` runners. Without it the first call does. */
+  /**
+   * Begins to hold `min` runners. Without it the first call does. Does nothing on a runner.
+   *
+   * @throws CaptureError (as a rejection) when `setup` or `idleCheck` reach what cannot travel.
+   */
   async start(): Promise<void> {
-    this.#run().start();
+    if (!place.runner) this.#run().start();
   }
 
   /** Takes a call over. */
@@ -63,10 +76,18 @@ export class Pool {
     await this.#running?.drain();
   }
 
-  /** Refuses new calls, lets the others finish within `drainTimeout`, ends the runners. */
-  async close(): Promise<void> {
+  /**
+   * Refuses new calls, lets the others finish, ends the runners. Calls that have not finished in time get a
+   * `PoolClosedError`.
+   *
+   * @param options.timeout What the calls may take. Default: the pool's `drainTimeout`.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    refuseUnknown(options, ["timeout"], `close() of pool "${this.name}"`);
+    const { timeout } = options;
+    const timeoutMs = timeout === undefined ? undefined : resolveDuration(timeout, `"timeout" of close()`);
     this.#closed = true;
-    await this.#running?.close();
+    await this.#running?.close(timeoutMs);
   }
 
   /** Ends the runners of a process that has nothing left to do. A later call starts the pool again. */
@@ -86,12 +107,11 @@ export class Pool {
   }
 
   #resolve(): ResolvedPoolOptions {
+    const { defaults, fallback, override } = this.#host;
     const given = Object.entries({ ...this.#declared, ...this.#bounds }).filter(([, value]) => value !== undefined);
-    return resolvePoolOptions(
-      this.name,
-      { ...this.#host.defaults(), ...Object.fromEntries(given) },
-      this.#host.fallback(),
-    );
+    const options = { ...defaults(), ...Object.fromEntries(given) };
+    const backend = override();
+    return resolvePoolOptions(this.name, backend ? { ...options, backend } : options, fallback());
   }
 
   #run(): RunningPool {

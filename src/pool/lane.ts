@@ -10,7 +10,7 @@ import type { MachineExit } from "../ports/backend.ts";
 import { decode } from "../value/decode.ts";
 import { encode } from "../value/encode.ts";
 import type { Payload } from "../value/port.ts";
-import type { Message } from "../wire/messages.ts";
+import { type Message, ownCall } from "../wire/messages.ts";
 import type { Session } from "../wire/session.ts";
 
 const textOnly = {
@@ -18,9 +18,6 @@ const textOnly = {
     throw new TypeError("Cannot send a reason: only its text travels");
   },
 };
-
-/** The call by which a pool asks for itself: `setup`, `idleCheck`. */
-const ownCall = 0;
 
 export interface LanePlace {
   /** Id of the runner, and its number in the pool. */

@@ -157,10 +157,16 @@ export class RunnerLink {
   drain(timeoutMs: number): void {
     this.#reason ??= "drained";
     this.#draining = true;
-    if (this.options.processes > 1) for (const lane of this.#executors.all) lane.send({ type: "drain" });
+    if (this.options.processes > 1) for (const lane of this.#executors.all) this.#drainLane(lane);
     this.#agent?.send({ type: "drain" });
     const timer = this.#deps.clock.timer(timeoutMs, () => this.kill());
     void this.#machine?.exited.then(() => timer.cancel());
+  }
+
+  /** One that is still on its way up would never hear of it. */
+  #drainLane(lane: Lane): void {
+    if (lane.open) lane.send({ type: "drain" });
+    else this.#agent?.send({ type: "stop", id: lane.number });
   }
 
   kill(reason?: string): void {
@@ -292,7 +298,8 @@ export class RunnerLink {
   #laneClosed(lane: Lane): void {
     lane.detach();
     this.#slotsChanged();
-    if (lane.exit) this.#laneEnded(lane, lane.exit);
+    if (this.#exit) this.#goneOnceHeard();
+    else if (lane.exit) this.#laneEnded(lane, lane.exit);
     else this.#deps.clock.timer(exitMs, () => this.stop(lane, "it closed its connection"));
   }
 

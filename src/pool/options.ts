@@ -2,7 +2,7 @@
 import { type Duration, resolveDuration } from "../duration.ts";
 import { refuseUnknown, resolveBoolean, resolveCount, show } from "../options.ts";
 import type { Backend } from "../ports/backend.ts";
-import { type Scale, slots } from "./scale.ts";
+import { type Scale, drainWithin, slots } from "./scale.ts";
 
 export interface PoolOptions {
   /** Where runners come from. @default local() */
@@ -25,7 +25,7 @@ export interface PoolOptions {
   readonly lifetime?: Duration;
   /** One call per runner. @default false */
   readonly singleUse?: boolean;
-  /** How many runners the pool should have. @default slots() */
+  /** How many runners the pool should have. @default slots() for local runners, drainWithin("5s") for remote ones */
   readonly scale?: Scale;
   /** From asking for a runner to its being ready. @default "60s" */
   readonly bootTimeout?: Duration;
@@ -111,7 +111,8 @@ export function resolvePoolOptions(name: string, options: PoolOptions, fallback:
     const wanted = resolveCount(options[option] ?? backend.defaults[option], of(option), 1);
     return singleUse ? 1 : wanted;
   };
-  const scale = options.scale ?? slots();
+  const { drainWithinMs } = backend.defaults;
+  const scale = options.scale ?? (drainWithinMs === undefined ? slots() : drainWithin(drainWithinMs));
   if (typeof scale !== "function")
     throw new TypeError(`Cannot use ${of("scale")}: a function of a snapshot is wanted, such as slots()`);
   const onParentLoss = options.onParentLoss ?? backend.defaults.onParentLoss;

@@ -28,6 +28,8 @@ export interface BackendDefaults {
   readonly concurrency: number;
   readonly idleMs: number;
   readonly onParentLoss: "kill" | "drain";
+  /** Where runners take long to boot: pools scale by `drainWithin` of this; by `slots()` where it is left out. */
+  readonly drainWithinMs?: number;
 }
 
 export interface BootRequest {

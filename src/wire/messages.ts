@@ -9,6 +9,9 @@ import { readJson, readText } from "./shape.ts";
 /** Exit code of a runner that cannot start however often it is tried: EX_CONFIG of sysexits.h. */
 export const hopelessExit = 78;
 
+/** The call by which a pool asks for itself: `setup`, `idleCheck`. */
+export const ownCall = 0;
+
 /** Parent and runner must have the same one. */
 export const protocolVersion = 1;
 
@@ -38,7 +41,7 @@ export type Message =
   | { readonly type: "ready" }
   /** parent -> runner: code of unit `id`, once per runner. JSON */
   | { readonly type: "module"; readonly id: number; readonly module: ModuleText }
-  /** parent -> runner. u8 attempt | payload of the closure. Call 0 is the pool's own: `setup`, `idleCheck`. */
+  /** parent -> runner. u8 attempt | payload of the closure */
   | { readonly type: "call"; readonly id: number; readonly attempt: number; readonly value: Payload }
   /** runner -> parent: the call has started. Left out when its end leaves in the same write. */
   | { readonly type: "accepted"; readonly id: number }

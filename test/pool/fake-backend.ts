@@ -137,6 +137,7 @@ export function fakeHost(): FakeHost {
     live: (change) => void (host.liveCalls += change),
     defaults: () => host.options,
     fallback: () => backend,
+    override: () => undefined,
     started: (pool) => void host.startedPools.push(pool.name),
   };
   return host;

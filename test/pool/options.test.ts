@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type PoolOptions, poolOptionNames, resolvePoolOptions } from "../../src/pool/options.ts";
-import { fixed } from "../../src/pool/scale.ts";
+import { drainWithin, fixed, slots } from "../../src/pool/scale.ts";
 import type { Backend } from "../../src/ports/backend.ts";
 
 const backend = (defaults: Partial<Backend["defaults"]> = {}): Backend => ({
@@ -105,6 +105,15 @@ test("an option that is undefined is as one that is not given", () => {
   const none = Object.fromEntries(poolOptionNames.map((name) => [name, undefined]));
   const fallback = backend();
   expect({ ...resolve(none, fallback), scale: 0 }).toEqual({ ...resolve({}, fallback), scale: 0 });
+});
+
+test("where runners boot slowly the pool accepts a wait, unless it says otherwise", () => {
+  const slow = backend({ drainWithinMs: 5_000 });
+  const counted = { queued: 100, running: 0, ready: 0, booting: 0, slotsPerRunner: 1, spare: 0, min: 0, max: 200 };
+  const snapshot = { ...counted, completed: 1_000, serviceMs: 1_000 };
+  expect(resolve({}, slow).scale(snapshot)).toBe(drainWithin("5s")(snapshot));
+  expect(resolve({}, slow).scale(snapshot)).toBeLessThan(30);
+  expect(resolve({ scale: slots() }, slow).scale(snapshot)).toBe(100);
 });
 
 test("a min above the backend's max raises max, unless max was given", () => {

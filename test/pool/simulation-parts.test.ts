@@ -143,18 +143,20 @@ describe("strategies by name", () => {
   const busy = { ...labPool, queued: 60, running: 0, ready: 0, booting: 0, completed: 99, serviceMs: 1_000 };
 
   test.each([
-    ["slots", slots()],
-    ["flame", slots()],
-    ["drain:5s", drainWithin("5s")],
-    ["drain:500ms", drainWithin("500ms")],
-    ["fixed:7", fixed(7)],
-  ])("%s", (name, scale) => {
+    ["slots", slots(), undefined],
+    ["flame", slots(), 30_000],
+    ["flame:5m", slots(), 300_000],
+    ["drain:5s", drainWithin("5s"), undefined],
+    ["drain:500ms", drainWithin("500ms"), undefined],
+    ["fixed:7", fixed(7), undefined],
+  ])("%s", (name, scale, flameIdleMs) => {
     const strategy = resolveStrategy(name, "--strategy");
     expect(strategy.scale(busy)).toBe(scale(busy));
-    expect(strategy).toMatchObject({ name, flame: name === "flame" });
+    expect(strategy).toMatchObject({ name, ...(flameIdleMs && { flameIdleMs }) });
+    expect("flameIdleMs" in strategy).toBe(flameIdleMs !== undefined);
   });
 
-  test.each(["", "slot", "slots:1", "drain", "drain:", "fixed", "fixed:x", "fixed:-1", "flame:1"])(
+  test.each(["", "slot", "slots:1", "drain", "drain:", "fixed", "fixed:x", "fixed:-1", "flame:"])(
     "%j is refused",
     (name) => {
       expect(() => resolveStrategy(name, "--strategy")).toThrow(
@@ -163,8 +165,9 @@ describe("strategies by name", () => {
     },
   );
 
-  test("a drain of no duration is refused by its own message", () => {
+  test("one of no duration is refused by its own message", () => {
     expect(() => resolveStrategy("drain:5", "--strategy")).toThrow('Cannot use "5" as the duration of drainWithin()');
+    expect(() => resolveStrategy("flame:5", "--strategy")).toThrow('Cannot use "5" as the keep-alive in --strategy');
   });
 });
 

@@ -32,9 +32,10 @@ describe("one call after the other", () => {
     expect(outcome.livesMs).toHaveLength(2);
   });
 
-  test("a slot that becomes free goes to a call that comes in the same moment", () => {
-    const outcome = simulate(calls([0, 500], [1_500, 500]), { ...labPool, max: 1 }, labWorld);
+  test("a slot that becomes free goes to a call that comes in the same moment, and nothing is booted for it", () => {
+    const outcome = simulate(calls([0, 500], [1_500, 500]), labPool, labWorld);
     expect([...outcome.waitsMs]).toEqual([1_000, 0]);
+    expect(outcome.peakRunners).toBe(1);
   });
 
   test("an old runner is replaced", () => {
