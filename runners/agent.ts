@@ -9,6 +9,7 @@ import { readSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
+import { systemClock } from "../src/clock.ts";
 import { place } from "../src/context.ts";
 import { longestLine } from "../src/lines.ts";
 import { removeScratch } from "../src/scratch.ts";
@@ -52,7 +53,7 @@ session.send({ type: "hello", token, protocol: protocolVersion, runner: id, node
 const output = captureOutput(
   () => (place.calls.getStore() as { id?: number } | undefined)?.id ?? 0,
   (call, stream, line) => {
-    session.send({ type: "log", id: call, stream, line });
+    tell({ type: "log", id: call, stream, line });
     // Last words must not wait for a tick that may never come.
     if (exiting || stream === "stderr") session.flush();
   },
@@ -101,7 +102,7 @@ type Welcome = Extract<Message, { type: "welcome" }>;
 
 async function welcome({ pool, entry, executors, lifetimeMs, secrets }: Welcome): Promise<void> {
   place.runner = { id, pool };
-  const send = (answer: Message): void => session.send(answer);
+  const send = (answer: Message): void => (answer.type === "progress" ? tell(answer) : session.send(answer));
   if (executors > 0) {
     // Most machines have one executor, which then is this process: they do not pay for what the others need.
     const { Crew: Executors } = await import("./crew.ts");
@@ -133,6 +134,22 @@ function fault(error: unknown): void {
     calls: executor?.running ?? [],
     text: text.replace(/[?&]flame=[0-9a-f]+/g, "").slice(0, longestLine),
   });
+  session.flush();
+}
+
+/** Words that may leave by a write of their own: as many as this at once, and one more per millisecond. */
+const mostWords = 100;
+let words = mostWords;
+let toldAt = systemClock.now();
+
+/** What a closure says while it computes must not wait for its end; one that says much is not to pay for each word. */
+function tell(message: Message): void {
+  session.send(message);
+  const now = systemClock.now();
+  words = Math.min(mostWords, words + now - toldAt);
+  toldAt = now;
+  if (words < 1) return;
+  words--;
   session.flush();
 }
 

@@ -8,6 +8,7 @@ import { localBackend } from "./backends/local.ts";
 import { systemClock } from "./clock.ts";
 import { events } from "./events/index.ts";
 import { place } from "./context.ts";
+import { resolveDuration } from "./duration.ts";
 import { type CloseOptions, type Pool, type PoolHost, PoolRegistry } from "./pool/handle.ts";
 import type { PoolOptions } from "./pool/options.ts";
 import { poolOptionNames } from "./pool/options.ts";
@@ -102,7 +103,8 @@ function attachToProcess(): void {
       stopping = true;
       void shutdown().finally(end);
     };
-    process.on(signal, listener);
+    // Before the application's: one that listens once is no longer counted when it has been called.
+    process.prependListener(signal, listener);
   }
 }
 
@@ -124,6 +126,7 @@ let stopping = false;
  */
 export async function shutdown(options: CloseOptions = {}): Promise<void> {
   refuseUnknown(options, ["timeout"], "shutdown");
+  if (options.timeout !== undefined) resolveDuration(options.timeout, '"timeout" of shutdown()');
   if (place.runner) return;
   await Promise.all([...started].map((pool) => pool.close(options)));
 }

@@ -134,17 +134,17 @@ export class PoolRegistry {
     this.#host = host;
   }
 
-  /** `place` is where the declaration stands: the same place replaces (a reloaded module), another one throws. */
-  declare(name: string, options: PoolOptions, place: string | undefined): Pool {
+  /** `at` is where the declaration stands: the same place replaces (a reloaded module), another one throws. */
+  declare(name: string, options: PoolOptions, at: string | undefined): Pool {
     const known = this.#pools.get(name);
-    if (known && (place === undefined || known.place !== place)) {
+    if (known && (at === undefined || known.place !== at)) {
       throw new TinderboxError(
         `Cannot declare pool "${name}": it is declared ${known.place ?? "at another place"} already; use another name, or import that pool`,
         { code: "ERR_TINDERBOX_POOL_NAME" },
       );
     }
     const pool = new Pool(name, options, this.#host);
-    this.#pools.set(name, { pool, place });
+    this.#pools.set(name, { pool, place: at });
     void known?.pool.close();
     return pool;
   }

@@ -1,7 +1,10 @@
+import { existsSync, writeFileSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { context, flame, pool, runner } from "tinderbox";
+import { context, events, flame, pool, runner } from "tinderbox";
 import { afterAll, describe, expect, test } from "vitest";
+import { testRun } from "../harness/run.ts";
+import { until } from "../harness/until.ts";
 
 const calls = pool("calls", { max: 1, concurrency: 8, env: { GIVEN: "yes" } });
 afterAll(() => calls.close());
@@ -88,6 +91,28 @@ describe("its context", () => {
     );
     expect(result).toBe("function");
     expect(seen).toEqual([{ step: 1 }, { step: 2 }, { step: 3 }]);
+  });
+
+  test("passes on what a closure says while it computes, before its end", async () => {
+    const file = `${testRun.folder}/heard`;
+    const lines: string[] = [];
+    const heard = events.on("runner.log", ({ line }) => void lines.push(line));
+    const said: unknown[] = [];
+    const call = flame(
+      ({ progress }) => {
+        progress("begun");
+        console.log("printed");
+        // Ends only when the parent has heard of it.
+        while (!existsSync(file)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+        return "done";
+      },
+      { pool: calls, onProgress: (value) => void said.push(value) },
+    );
+    await until("the word", () => said.length > 0);
+    writeFileSync(file, "");
+    expect(await call).toBe("done");
+    expect([said, lines]).toEqual([["begun"], ["printed"]]);
+    heard[Symbol.dispose]();
   });
 
   test("gives a folder that is gone after the call", async () => {
