@@ -112,7 +112,10 @@ export class RunnerLink {
   async boot(): Promise<void> {
     const { backend, clock } = this.#deps;
     const { id, pool, env, onParentLoss, bootTimeoutMs } = this.options;
-    this.#bootTimer = clock.timer(bootTimeoutMs, () => this.#fail(`it did not connect within ${bootTimeoutMs} ms`));
+    this.#bootTimer = clock.timer(bootTimeoutMs, () => {
+      const what = this.#phase === "setup" ? "its setup did not end" : "it did not connect";
+      this.#fail(`${what} within ${bootTimeoutMs} ms`);
+    });
     try {
       const address = await this.#deps.dock.address();
       const token = this.#arrivals.expect({
@@ -274,6 +277,8 @@ export class RunnerLink {
         await lane.ask(setup);
       }
     } catch (error) {
+      // It has ended meanwhile, and how will be told.
+      if (!lane.open) return;
       const reason = `its setup failed: ${error instanceof Error ? error.message : String(error)}`;
       if (this.#state === "booting") this.#fail(reason, error, true);
       else this.stop(lane, reason);
@@ -315,6 +320,7 @@ export class RunnerLink {
     const end = endOf(exit, lane.reason, [...this.#stderr]);
     if (this.#state === "booting") return this.#fail(`its executor ${lane.number} ended: ${end.reason}`);
     if (this.#state === "gone") return;
+    if (this.#draining) return;
     const next = this.#executors.replace(lane);
     this.#deps.events.emit("executor.exited", {
       pool: this.options.pool,
@@ -324,7 +330,6 @@ export class RunnerLink {
       ...exit,
     });
     this.#handlers.executorGone(this, lane, end);
-    if (this.#draining) return;
     if (next) this.#start(next);
     else this.kill(`its executor ${lane.number} does not come up again: ${end.reason}`);
   }

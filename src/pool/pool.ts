@@ -71,6 +71,8 @@ export class RunningPool {
       message: (_link, lane, message) => this.#message(lane, message),
       output: (link, call, stream, line) => this.#print(link.id, call, stream, line),
       hopeless: (error) => {
+        // Where others are up, calls that wait will be served by them.
+        if (this.#core.ready > 0) return;
         for (const id of [...this.#core.waiting]) this.#abort(this.#ledger.get(id)!, error);
       },
       fewer: () => this.#less.wake(),

@@ -41,7 +41,7 @@ describe("setup", () => {
     const own = pool("slow", { max: 1, bootTimeout: "1s", setup: () => new Promise(() => undefined) });
     const error = await failure(flame(() => 1, { pool: own }));
     expect(error).toBeInstanceOf(BootError);
-    expect(error.message).toContain("(phase setup)");
+    expect(error.message).toContain("its setup did not end within 1000 ms (phase setup)");
     expect(phases).toEqual(expect.arrayContaining(["connected", "setup"]));
     off[Symbol.dispose]();
     await own.close();
@@ -65,6 +65,45 @@ describe("setup", () => {
     }
     writeFileSync(gate, "");
     expect(await flame(() => "up", { pool: own })).toBe("up");
+    await own.close();
+  });
+
+  test("that ends its process is a failed boot like any other: the reason is told, and the pool tries again", async () => {
+    const tries = file("tries");
+    const own = pool("leaves", {
+      max: 1,
+      setup: async () => {
+        const { appendFileSync, readFileSync: read } = await import("node:fs");
+        appendFileSync(tries, "x");
+        if (read(tries, "utf8").length < 3) process.exit(9);
+      },
+    });
+    const reasons: string[] = [];
+    const off = events.on("boot.failed", ({ error }) => void reasons.push(error.message));
+    expect(await flame(() => "up", { pool: own })).toBe("up");
+    expect(reasons).toEqual([
+      "Cannot boot runner leaves-1: it ended with exit code 9 (phase setup)",
+      "Cannot boot runner leaves-2: it ended with exit code 9 (phase setup)",
+    ]);
+    off[Symbol.dispose]();
+    await own.close();
+  });
+
+  test("that fails while other runners are up costs no waiting call", async () => {
+    const first = file("first");
+    const own = pool("mixed", {
+      max: 2,
+      setup: async () => {
+        const { mkdirSync } = await import("node:fs");
+        // Throws for all but the first.
+        mkdirSync(first);
+      },
+    });
+    const calls = [1, 2, 3].map((n) => flame(() => n, { pool: own }));
+    await calls[0];
+    const more = [4, 5, 6].map((n) => flame(() => n, { pool: own }));
+    const outcomes = await Promise.allSettled([...calls.slice(1), ...more]);
+    expect(outcomes.slice(2).map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled"]);
     await own.close();
   });
 
