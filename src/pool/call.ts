@@ -3,7 +3,7 @@ import type { Captured } from "../closure/capture.ts";
 import { placeOf } from "../closure/units.ts";
 import type { Deadline } from "./deadlines.ts";
 import type { Lane } from "./lane.ts";
-import type { Retries } from "./retries.ts";
+import { type Retries, maxRepeats } from "./retries.ts";
 
 export interface CallOptions {
   readonly name: string;
@@ -33,6 +33,8 @@ export interface Call extends CallRequest {
   /** Of these, after errors of the closure's own, and after runners that were lost. */
   retried: number;
   repeated: number;
+  /** How often it came back from a runner that had not even read it. */
+  returned: number;
   /** Set while it is on a runner. */
   lane: Lane | undefined;
   /** It has left for that runner: only an idempotent call may be repeated from here on. */
@@ -43,6 +45,17 @@ export interface Call extends CallRequest {
   clock: Deadline | undefined;
   bootClock: Deadline | undefined;
   onAbort: (() => void) | undefined;
+}
+
+/** After the loss of its executor: whether the call is made again, and counts that. */
+export function mayRepeat(call: Call, closed: boolean): boolean {
+  if (!call.sent) return true;
+  // Only what was read can have started; should runners die of being called, that has an end as well.
+  if (call.lane!.unread === call.id) return ++call.returned <= maxRepeats;
+  if (!call.options.idempotent || call.repeated >= maxRepeats || closed) return false;
+  call.repeated++;
+  call.attempt++;
+  return true;
 }
 
 /** The caller's own frames; where there are none, the line at which the closure is written. */

@@ -48,14 +48,15 @@ export function aborted(call: Call): AbortError {
   });
 }
 
-export function runnerLost(call: Call, runner: string, scope: "process" | "machine", end: LinkEnd): RunnerLostError {
+export function runnerLost(call: Call, scope: "process" | "machine", end: LinkEnd): RunnerLostError {
+  const { runner, unread } = call.lane!;
   const lost = scope === "machine" ? `runner ${runner}` : `its executor on runner ${runner}`;
   // Had we sent it, there would be a reason.
   const hint = end.reason === "signal SIGKILL" ? ", which the kernel sends when memory runs out" : "";
   return new RunnerLostError(`Cannot finish ${title(call)}: ${lost} was lost, ${end.reason}${hint}`, {
     runner,
     scope,
-    started: true,
+    started: unread !== call.id,
     ...end,
   });
 }

@@ -19,6 +19,9 @@ const textOnly = {
   },
 };
 
+/** What surely leaves as one piece, in the order in which it was sent. */
+const shortBytes = 16 * 1024;
+
 export interface LanePlace {
   /** Id of the runner, and its number in the pool. */
   readonly runner: string;
@@ -48,6 +51,12 @@ export class Lane implements LanePlace {
   /** How its process ended, and why, when we know better than that. The first reason counts. */
   exit: MachineExit | undefined;
   reason: string | undefined;
+  /** The call of which its process has certainly not read all, known after its end. */
+  unread: number | undefined;
+  /** The call whose last byte was the last byte sent, where that is certain. */
+  #tail: number | undefined;
+  /** Long messages and others of several calls are under way side by side. */
+  #mixed = false;
   readonly #sent = new Set<number>();
   readonly #receive = new ReceiveHooks(this.#sent);
   #session: Session | undefined;
@@ -79,7 +88,8 @@ export class Lane implements LanePlace {
   }
 
   /** The conversation is over. */
-  detach(): void {
+  detach(error?: Error): void {
+    if ((error as { unread?: unknown } | undefined)?.unread === true) this.unread = this.#tail;
     this.#session?.destroy();
     this.#session = undefined;
     this.#asked?.reject(new ProtocolError("Cannot ask: the executor has ended"));
@@ -94,11 +104,16 @@ export class Lane implements LanePlace {
       this.#sent.add(number);
       this.#sendModule(number);
     }
+    const long = value.buffers.length > 0 || value.bytes.length > shortBytes;
+    const alone = this.busy <= 1;
+    this.#mixed = long || (this.#mixed && !alone);
     this.#session!.send({ type: "call", id, attempt, value });
+    this.#tail = alone || !this.#mixed ? id : undefined;
     return true;
   }
 
   send(message: Message): void {
+    this.#tail = undefined;
     this.#session?.send(message);
   }
 

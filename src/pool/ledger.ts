@@ -48,6 +48,7 @@ export class Ledger {
       attempt: 0,
       retried: 0,
       repeated: 0,
+      returned: 0,
       lane: undefined,
       sent: false,
       settled: false,

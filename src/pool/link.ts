@@ -264,7 +264,7 @@ export class RunnerLink {
     const token = this.#arrivals.expect({
       arrived: (found) => lane.attach((session = found)),
       hear,
-      closed: () => this.#laneClosed(lane),
+      closed: (error) => this.#laneClosed(lane, error),
     });
     this.#agent?.send({ type: "start", id: lane.number, token });
   }
@@ -300,8 +300,8 @@ export class RunnerLink {
   }
 
   /** The news of an executor's end come on two ways: what it said itself must have been heard before it is judged. */
-  #laneClosed(lane: Lane): void {
-    lane.detach();
+  #laneClosed(lane: Lane, error?: Error): void {
+    lane.detach(error);
     this.#slotsChanged();
     if (this.#exit) this.#goneOnceHeard();
     else if (lane.exit) this.#laneEnded(lane, lane.exit);
@@ -352,7 +352,7 @@ export class RunnerLink {
   #closed(error?: Error): void {
     // What the system says of a broken pipe is less than how the process ended.
     if (error && !("syscall" in error)) this.#reason ??= error.message;
-    if (this.options.processes === 1) this.#executors.first.detach();
+    if (this.options.processes === 1) this.#executors.first.detach(error);
     this.#slotsChanged();
     this.#agent = undefined;
     if (this.#exit) this.#goneOnceHeard();

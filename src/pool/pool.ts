@@ -5,7 +5,7 @@ import { resolveCount } from "../options.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Message } from "../wire/messages.ts";
 import { backoffMs } from "./backoff.ts";
-import { type Call, type CallRequest, joinStack, ownStack } from "./call.ts";
+import { type Call, type CallRequest, joinStack, mayRepeat, ownStack } from "./call.ts";
 import { type Command, type Event, PoolCore } from "./core.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { LinkEnd } from "./exits.ts";
@@ -24,7 +24,7 @@ import type { Lane, Read } from "./lane.ts";
 import { Ledger, type LedgerDeps } from "./ledger.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import { Replacing } from "./replacing.ts";
-import { maxRepeats, pauseBefore } from "./retries.ts";
+import { pauseBefore } from "./retries.ts";
 import type { PoolStats } from "./stats.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -356,22 +356,16 @@ export class RunningPool {
   /** What becomes of calls whose executor, or whole machine, is no more. */
   #lost(stranded: readonly Call[], scope: "process" | "machine", end: LinkEnd): void {
     for (const call of stranded) {
-      const repeat = call.options.idempotent && call.repeated < maxRepeats && !this.#closed;
-      if (!call.settled && call.sent && !repeat) {
-        const error = runnerLost(call, call.lane!.runner, scope, end);
+      if (!call.settled && !mayRepeat(call, this.#closed)) {
+        const error = runnerLost(call, scope, end);
         ownStack(error, call);
         this.#ledger.reject(call, error);
       }
-      if (call.settled) {
-        this.#release(call);
-        continue;
+      if (call.settled) this.#release(call);
+      else {
+        this.#free(call);
+        this.#enqueue(call, true);
       }
-      if (call.sent) {
-        call.repeated++;
-        call.attempt++;
-      }
-      this.#free(call);
-      this.#enqueue(call, true);
     }
   }
 

@@ -18,7 +18,7 @@ export interface Retries {
   when(error: unknown, attempt: number): boolean;
 }
 
-/** Furthest attempts of an idempotent call after runners that were lost. */
+/** Furthest attempts of an idempotent call after runners that were lost; of others, after runners that never read it. */
 export const maxRepeats = 3;
 
 /** The attempt travels as one byte. */

@@ -5,7 +5,8 @@
  *   behind; `handlers.drain` says when to go on. Writing to a closed connection does nothing.
  * - `end` flushes what was written, then closes. `destroy` closes at once. Both are idempotent.
  * - `handlers.data` gets chunks in order; a chunk belongs to the receiver. `handlers.close` is called exactly once,
- *   after the last data, with the error if there was one; a clean end has none.
+ *   after the last data, with the error if there was one; a clean end has none. `unread: true` on the error means
+ *   that the other side has certainly not read the last byte that was written; without it nobody knows.
  */
 export interface Connection {
   attach(handlers: ConnectionHandlers): void;

@@ -76,7 +76,11 @@ function wrap(
 ): Connection {
   let failure: Error | undefined;
   // From the first moment on: an error that nobody listens to would end the process.
-  socket.on("error", (error) => (failure ??= error));
+  socket.on("error", (error: NodeJS.ErrnoException) => {
+    // On a local socket they have no other cause: the other side was closed before, or with something in its queue.
+    if (error.code === "ECONNRESET" || error.code === "EPIPE") Object.assign(error, { unread: true });
+    failure ??= error;
+  });
   return {
     attach(handlers) {
       read((chunk) => handlers.data(chunk));
