@@ -164,17 +164,21 @@ export class Executor {
       call.signalNow?.throwIfAborted();
       const fn = decode(value, this.#linker) as (context: Context) => unknown;
       result = place.calls.run(call, () => fn(call));
+      // In here as well: a result may throw when it is looked at.
+      if (isThenable(result)) return this.#await(call, result);
     } catch (error) {
       this.#fail(call, error);
       return;
     }
-    if (isThenable(result)) {
-      this.#accept(call);
-      Promise.resolve(result).then(
-        (settled) => this.#succeed(call, settled),
-        (error: unknown) => this.#fail(call, error),
-      );
-    } else this.#succeed(call, result);
+    this.#succeed(call, result);
+  }
+
+  #await(call: Call, result: PromiseLike<unknown>): void {
+    Promise.resolve(result).then(
+      (settled) => this.#succeed(call, settled),
+      (error: unknown) => this.#fail(call, error),
+    );
+    this.#accept(call);
   }
 
   /** Tells the parent that a call has started, unless it ends before the next write leaves. */

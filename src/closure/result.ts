@@ -52,20 +52,37 @@ function foreignState(error: Error): object {
 
 /** What was thrown, or, where that cannot be sent, an error that says so and keeps the message. */
 export function encodeFailure(error: unknown, hooks: EncodeHooks): Payload {
-  if (error instanceof Error) tidyStacks(error);
   try {
+    if (error instanceof Error) tidyStacks(error);
     const payload = encode(error, hooks, { root: "error" });
     if (!payload.pending) return payload;
+    return encode(new TypeError("Cannot send what the closure threw: it holds a Blob"), hooks);
   } catch (failure) {
-    const reason = failure instanceof Error ? failure.message : String(failure);
-    if (!(error instanceof Error)) return encode(new TypeError(`Cannot send what the closure threw: ${reason}`), hooks);
-    const bare = Object.assign(new Error(`${error.message} (the error itself was left behind: ${reason})`), {
-      name: error.name,
-    });
-    bare.stack = error.stack ?? "";
-    return encode(bare, hooks);
+    try {
+      const reason = failure instanceof Error ? failure.message : String(failure);
+      return encode(replaceError(error, reason, hooks), hooks);
+    } catch {
+      return encode(new TypeError("Cannot send what the closure threw: it cannot be read"), hooks);
+    }
   }
-  return encode(new TypeError("Cannot send what the closure threw: it holds a Blob"), hooks);
+}
+
+/** Says why the error itself was left behind, and keeps of it what can be kept: message, name, stack, single fields. */
+function replaceError(error: unknown, reason: string, hooks: EncodeHooks): Error {
+  if (!(error instanceof Error)) return new TypeError(`Cannot send what the closure threw: ${reason}`);
+  const bare = new Error(`${error.message} (the error itself was left behind: ${reason})`);
+  for (const [key, value] of Object.entries(error)) {
+    if (travels(value, hooks)) Object.defineProperty(bare, key, { value, enumerable: true, configurable: true });
+  }
+  return Object.assign(bare, { name: error.name, stack: error.stack ?? "" });
+}
+
+function travels(value: unknown, hooks: EncodeHooks): boolean {
+  try {
+    return !encode(value, hooks).pending;
+  } catch {
+    return false;
+  }
 }
 
 /** The user's frames only, with the user's own file names, down the chain of causes. */

@@ -18,6 +18,9 @@ interface Line {
   cancelled: number;
 }
 
+/** A timer that is later than this says more about this process than about time. */
+const lateMs = 100;
+
 const never: Deadline = { cancel() {} };
 
 export class Deadlines {
@@ -25,6 +28,8 @@ export class Deadlines {
   readonly #lines = new Map<number, Line>();
   #timer: Timer | undefined;
   #firesAt = Infinity;
+  /** A turn of the event loop was given to what has come. */
+  #waited = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -77,6 +82,13 @@ export class Deadlines {
 
   #fire(): void {
     const now = this.#clock.now();
+    // We were stopped, or busy ourselves: what has come meanwhile is to be read before anybody is told that it did not.
+    if (now - this.#firesAt > lateMs && !this.#waited) {
+      this.#waited = true;
+      this.#arm(now + 1);
+      return;
+    }
+    this.#waited = false;
     this.#firesAt = Infinity;
     let next = Infinity;
     const due: Entry[] = [];

@@ -37,6 +37,7 @@ export class Fleet {
   readonly #handlers: FleetHandlers;
   readonly #dock: Dock;
   readonly #links = new Map<number, RunnerLink>();
+  #machines = 0;
   readonly #setup: Captured | undefined;
   readonly #idleCheck: Captured | undefined;
 
@@ -52,8 +53,9 @@ export class Fleet {
     this.redact = redactor(options.secrets);
   }
 
-  get size(): number {
-    return this.#links.size;
+  /** Nothing is left: also no machine whose boot has failed, and whose end is not known yet. */
+  get empty(): boolean {
+    return this.#links.size === 0 && this.#machines === 0;
   }
 
   get(number: number): RunnerLink | undefined {
@@ -77,7 +79,11 @@ export class Fleet {
       this.#linkHandlers,
     );
     this.#links.set(number, link);
-    void link.boot();
+    this.#machines++;
+    void link.boot().finally(() => {
+      this.#machines--;
+      this.#handlers.fewer();
+    });
   }
 
   drain(number: number, reason: string): void {

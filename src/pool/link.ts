@@ -109,6 +109,7 @@ export class RunnerLink {
     return this.#executors;
   }
 
+  /** Resolves when its machine is known to be gone, or was never to be had. */
   async boot(): Promise<void> {
     const { backend, clock } = this.#deps;
     const { id, pool, env, onParentLoss, bootTimeoutMs } = this.options;
@@ -139,7 +140,7 @@ export class RunnerLink {
       return;
     }
     if (this.#killed) this.#machine.kill();
-    void this.#machine.exited.then((exit) => this.#exited(exit));
+    this.#exited(await this.#machine.exited);
   }
 
   /** The executor takes no more calls; `stop` ends it when those that it has are of no interest any more. */

@@ -34,6 +34,8 @@ type Answer = Extract<Message, { type: "result" | "error" }>;
 
 /** How long a cancelled call may go on before its executor is given up. */
 const graceMs = 5_000;
+/** What the end of machines may take that were told to end at once: one that cannot be ended must not hold the parent. */
+const endMs = 10_000;
 
 export class RunningPool {
   readonly name: string;
@@ -146,7 +148,9 @@ export class RunningPool {
     // Also when nobody waits for a call any more: runners that are left behind would be worse than an exit that is late.
     this.#deps.live(1);
     this.#step({ type: "close" });
-    const timer = this.#deps.clock.timer(timeoutMs, () => {
+    const { clock } = this.#deps;
+    const empty = (): boolean => this.#fleet.empty && this.#ledger.size === 0;
+    if (await this.#less.until(empty, timeoutMs, clock)) {
       for (const call of this.#ledger.all()) {
         const error = closedDuring(call, this.name);
         ownStack(error, call);
@@ -154,9 +158,8 @@ export class RunningPool {
         if (!call.lane) this.#release(call);
       }
       this.#fleet.killAll("the pool was closed");
-    });
-    while (this.#fleet.size > 0 || this.#ledger.size > 0) await this.#less.wait();
-    timer.cancel();
+      await this.#less.until(empty, endMs, clock);
+    }
     this.#tick?.cancel();
     this.#deadlines.close();
     await this.#fleet.close();
@@ -343,6 +346,7 @@ export class RunningPool {
       return;
     }
     lane.cancel(call.id, error.message);
+    this.#replacing.look(lane);
     call.clock = this.#deadlines.add(graceMs, () => this.#replacing.stuck(lane));
   }
 

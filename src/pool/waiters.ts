@@ -1,4 +1,6 @@
 /** Those who wait for something to have changed. */
+import type { Clock } from "../ports/clock.ts";
+
 export class Waiters {
   readonly #resolves: (() => void)[] = [];
 
@@ -8,5 +10,17 @@ export class Waiters {
 
   wake(): void {
     for (const resolve of this.#resolves.splice(0)) resolve();
+  }
+
+  /** Looks at each change until `done`, or until that time is over: true when it was. */
+  async until(done: () => boolean, withinMs: number, clock: Clock): Promise<boolean> {
+    let late = false;
+    const timer = clock.timer(withinMs, () => {
+      late = true;
+      this.wake();
+    });
+    while (!late && !done()) await this.wait();
+    timer.cancel();
+    return late;
   }
 }

@@ -1,4 +1,4 @@
-import { CallTimeoutError, QueueFullError, QueueTimeoutError, RunnerLostError, events, flame, pool } from "tinderbox";
+import { QueueFullError, type RunnerLostError, events, flame, pool } from "tinderbox";
 import { afterAll, describe, expect, test } from "vitest";
 
 const errors = pool("errors", { max: 1, concurrency: 4, idle: "200ms" });
@@ -109,22 +109,6 @@ describe("a result that cannot be sent", () => {
 });
 
 describe("a lost runner", () => {
-  test.each([
-    ["exits", (): never => process.exit(3), { exitCode: 3, reason: "exit code 3" }],
-    ["kills itself", (): true => process.kill(process.pid, "SIGKILL"), { signal: "SIGKILL", reason: "signal SIGKILL" }],
-    ["aborts", (): never => process.abort(), { signal: "SIGABRT" }],
-  ] as const)("is the error of its calls when it %s, and the pool goes on", async (_, end, facts) => {
-    const own = pool(`lost ${_}`.replaceAll(" ", "-"), { max: 1, concurrency: 2 });
-    const bystander = flame(() => new Promise(() => {}), { pool: own });
-    const error = await failure(flame(end, { pool: own, name: "last-words" }));
-    expect(error).toBeInstanceOf(RunnerLostError);
-    expect(error).toMatchObject({ started: true, scope: "machine", runner: `${own.name}-1`, ...facts });
-    expect((error as Error).message).toMatch(/^Cannot finish call "last-words": runner \S+ was lost, /);
-    expect(await failure(bystander)).toBeInstanceOf(RunnerLostError);
-    expect(await flame(() => 5, { pool: own })).toBe(5);
-    await own.close();
-  });
-
   test("is told with the last lines of its standard error", async () => {
     const error = (await failure(
       flame(
@@ -138,67 +122,9 @@ describe("a lost runner", () => {
     )) as RunnerLostError;
     expect(error.stderr).toContain("native words");
   });
-
-  test("gives an idempotent call to another one, with the attempt in its context", async () => {
-    const attempt = await flame(({ runner }) => (runner.attempt === 0 ? process.exit(1) : runner.attempt), {
-      pool: errors,
-      idempotent: true,
-    });
-    expect(attempt).toBe(1);
-  });
-
-  test("ends an idempotent call after its fourth runner", async () => {
-    const error = await failure(flame(() => process.exit(1), { pool: errors, idempotent: true }));
-    expect(error).toBeInstanceOf(RunnerLostError);
-    expect(errors.stats().queued).toBe(0);
-  });
-
-  test("that could no longer be trusted is replaced, its calls unharmed", async () => {
-    const own = pool("faulty", { max: 1 });
-    const fault = new Promise<string>((resolve) => events.on("runner.fault", ({ text }) => resolve(text)));
-    const first = await flame(
-      () => {
-        setImmediate(() => {
-          throw new Error("later tick");
-        });
-        return new Promise<number>((resolve) => setTimeout(() => resolve(process.pid), 20));
-      },
-      { pool: own },
-    );
-    expect(await fault).toContain("later tick");
-    expect(await flame(() => process.pid, { pool: own })).not.toBe(first);
-    await own.close();
-  });
 });
 
 describe("a limit", () => {
-  test("of time ends the wait at once and frees the slot when the closure notices", async () => {
-    const error = await failure(
-      flame(({ signal }) => new Promise((resolve) => signal.addEventListener("abort", resolve)), {
-        pool: errors,
-        timeout: "50ms",
-        name: "slow",
-      }),
-    );
-    expect(error).toBeInstanceOf(CallTimeoutError);
-    expect(error).toMatchObject({ timeoutMs: 50, started: true });
-    await errors.drain();
-    expect(errors.stats().slots.busy).toBe(0);
-  });
-
-  test("of waiting counts the queue alone", async () => {
-    const own = pool("waiting", { max: 1 });
-    const first = flame(
-      ({ signal }) => new Promise((resolve) => signal.addEventListener("abort", () => resolve("ended"))),
-      { pool: own, timeout: "300ms" },
-    );
-    const error = await failure(flame(() => 1, { pool: own, queueTimeout: "20ms" }));
-    expect(error).toBeInstanceOf(QueueTimeoutError);
-    expect(error).toMatchObject({ started: false, timeoutMs: 20 });
-    expect(await failure(first)).toBeInstanceOf(CallTimeoutError);
-    await own.close();
-  });
-
   test("of the queue fails the call that is too many, at once", async () => {
     const own = pool("narrow", { max: 1, queueLimit: 2 });
     const waiting = [1, 2].map((value) => flame(() => value, { pool: own }));

@@ -1,19 +1,6 @@
-import { type Backend, type Pool, PoolClosedError, TinderboxError, events, flame, local, pool } from "tinderbox";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { type Pool, PoolClosedError, TinderboxError, flame, pool } from "tinderbox";
 import { describe, expect, test } from "vitest";
-import { localBackend } from "../../src/backends/local.ts";
-import { listenUnix } from "../../src/transport/unix.ts";
-import { scriptFolder } from "../harness/script-folder.ts";
 import { until } from "../harness/until.ts";
-
-/** Local runners whose agent is another program. */
-function broken(program: string): Backend {
-  return localBackend({
-    agent: pathToFileURL(join(scriptFolder({ "agent.mjs": program }), "agent.mjs")),
-    listen: listenUnix,
-  });
-}
 
 /** A call that runs until it is told to end. */
 function hold(own: Pool): { readonly done: Promise<string>; end(): void } {
@@ -35,16 +22,6 @@ describe("a pool", () => {
     const own = pool("quiet", { min: 2, max: 2 });
     expect(own.stats().runners).toEqual({ booting: 0, ready: 0, draining: 0 });
     await own.close();
-  });
-
-  test("holds min from its start on, and replaces what dies", async () => {
-    const own = pool("kept", { min: 2, max: 3 });
-    await own.start();
-    await until("two runners", () => own.stats().runners.ready === 2);
-    await flame(() => process.exit(1), { pool: own }).catch(() => {});
-    await until("two runners again", () => own.stats().runners.ready === 2 && own.stats().boots.ok === 3);
-    await own.close();
-    expect(own.stats().runners).toEqual({ booting: 0, ready: 0, draining: 0 });
   });
 
   test("grows to what is asked for, never above max, and shrinks to min when idle", async () => {
@@ -105,13 +82,6 @@ describe("a pool", () => {
     await own.close();
   });
 
-  test("with singleUse never gives a runner a second call, also not to one that waits", async () => {
-    const own = pool("once", { max: 1, singleUse: true });
-    const pids = await Promise.all([1, 2, 3].map(() => flame(() => process.pid, { pool: own })));
-    expect(new Set(pids).size).toBe(3);
-    await own.close();
-  });
-
   test("replaces runners that are too old", async () => {
     const own = pool("ages", { min: 1, max: 2, lifetime: "150ms" });
     const first = await flame(() => process.pid, { pool: own });
@@ -155,16 +125,6 @@ describe("closing a pool", () => {
     expect(error).toMatchObject({ started: false });
   });
 
-  test("gives up what does not finish within drainTimeout", async () => {
-    const own = pool("stubborn", { max: 1, drainTimeout: "100ms" });
-    const running = flame(() => new Promise(() => {}), { pool: own }).catch((reason: unknown) => reason);
-    const queued = flame(() => 1, { pool: own }).catch((reason: unknown) => reason);
-    await until("the call runs", () => own.stats().slots.busy === 1);
-    await own.close();
-    expect(await running).toMatchObject({ code: "ERR_TINDERBOX_POOL_CLOSED", started: true });
-    expect(await queued).toMatchObject({ code: "ERR_TINDERBOX_POOL_CLOSED", started: false });
-  });
-
   test("is what disposing of it does", async () => {
     const own = pool("disposed");
     await flame(() => 1, { pool: own });
@@ -178,46 +138,6 @@ describe("closing a pool", () => {
     await own.drain();
     expect(await call).toBe(1);
     expect(await flame(() => 2, { pool: own })).toBe(2);
-    await own.close();
-  });
-});
-
-describe("a runner that does not boot", () => {
-  test("is the error of calls that wait, with phase and last words, once bootTimeout has passed", async () => {
-    const own = pool("broken", {
-      max: 1,
-      bootTimeout: "900ms",
-      env: { PATH: "/nowhere" },
-      backend: broken("process.exit(7)"),
-    });
-    const failed: string[] = [];
-    events.on("boot.failed", ({ runner }) => failed.push(runner));
-    const error = await flame(() => 1, { pool: own }).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: "ERR_TINDERBOX_BOOT", phase: "launched", started: false, permanent: false });
-    expect((error as Error).message).toContain("exit code 7");
-    expect((error as Error).cause).toMatchObject({ code: "ERR_TINDERBOX_BOOT" });
-    expect(failed.length).toBeGreaterThan(1);
-    await own.close();
-  });
-
-  test("that hangs is given up after bootTimeout, and its process is gone", async () => {
-    const own = pool("hangs", { max: 1, bootTimeout: "300ms", backend: broken("setInterval(() => {}, 1000)") });
-    const error = await flame(() => 1, { pool: own }).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: "ERR_TINDERBOX_BOOT" });
-    await own.close();
-  });
-
-  test("lets the pool serve everybody once boots work again", async () => {
-    let boots = 0;
-    const good = local();
-    const bad = broken("process.exit(1)");
-    const own = pool("flaky", {
-      max: 3,
-      backend: { ...good, boot: (request) => (boots++ < 4 ? bad : good).boot(request) },
-    });
-    const calls = Array.from({ length: 6 }, (_, index) => flame(() => index, { pool: own }));
-    expect(await Promise.all(calls)).toEqual([0, 1, 2, 3, 4, 5]);
-    expect(own.stats().boots.failed).toBe(4);
     await own.close();
   });
 });

@@ -33,8 +33,32 @@ test("waits expire in order of their time, also when several are due at once", (
   const deadlines = new Deadlines({ ...stuck(clock), timer: (_, fire) => clock.timer(1_000, fire) });
   const expired: number[] = [];
   for (const delay of [500, 100, 300, 200, 400]) deadlines.add(delay, () => expired.push(delay));
-  clock.advance(1_000);
+  clock.advance(2_000);
   expect(expired).toEqual([100, 200, 300, 400, 500]);
+});
+
+test("a wait that is late because the process was stopped gives one turn to what has come meanwhile", () => {
+  let now = 0;
+  const timers: { delayMs: number; fire: () => void }[] = [];
+  const deadlines = new Deadlines({
+    now: () => now,
+    wall: () => now,
+    timer: (delayMs, fire) => {
+      timers.push({ delayMs, fire });
+      return { cancel: () => undefined, hold: () => undefined };
+    },
+  });
+  const expired: string[] = [];
+  const answered = deadlines.add(1_000, () => expired.push("answered"));
+  deadlines.add(1_000, () => expired.push("silent"));
+  now = 60_000;
+  timers.shift()!.fire();
+  expect([expired, timers.map(({ delayMs }) => delayMs)]).toEqual([[], [1]]);
+  // The answer was in the socket all the time.
+  answered.cancel();
+  now += 1;
+  timers.shift()!.fire();
+  expect(expired).toEqual(["silent"]);
 });
 
 /** The clock without its prototype, to be spread. */
