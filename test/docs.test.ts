@@ -29,7 +29,7 @@ const programs = pages.flatMap((page) => {
 });
 const whole = programs.filter(({ code }) => /^import .* from "tinderbox";$/m.test(code));
 
-describe.concurrent("programs of the documentation", () => {
+describe("programs of the documentation", () => {
   test.each(whole)("$page, line $line", { timeout: 60_000 }, async ({ code, fails }) => {
     const { code: exit, stderr } = await startScript(code, { timeout: 50_000 }).finished;
     expect(exit, stderr).toBe(fails ? 1 : 0);
