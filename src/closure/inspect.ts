@@ -38,6 +38,7 @@ interface Scope {
 }
 
 const slot = Symbol.for("tinderbox.inspect");
+const objectGroup = "tinderbox";
 interface Exchange {
   fn?: object;
   scopes?: ArrayLike<Scope>;
@@ -53,11 +54,8 @@ const files = new Map<string, SourceFile | undefined>();
 export function inspect(fn: object): Inspected | undefined {
   session ??= open();
   shared.fn = fn;
-  const objectId = (
-    post("Runtime.evaluate", { expression: `globalThis[Symbol.for("tinderbox.inspect")].fn` })["result"] as {
-      objectId: string;
-    }
-  ).objectId;
+  const expression = `globalThis[Symbol.for("tinderbox.inspect")].fn`;
+  const { objectId } = post("Runtime.evaluate", { expression, objectGroup })["result"] as { objectId: string };
   try {
     const properties = post("Runtime.getProperties", { objectId, ownProperties: true })["internalProperties"] as
       { name: string; value: { objectId?: string; value?: unknown } }[] | undefined;
@@ -82,7 +80,8 @@ export function inspect(fn: object): Inspected | undefined {
     file.lookup = (name) => (name === base ? Object.getPrototypeOf(fn) : read(scopes, name)) as unknown;
     return { file: withImports(file, scopes), index, read: file.lookup };
   } finally {
-    post("Runtime.releaseObject", { objectId });
+    // All that was reached from it belongs to the same group: a scope that stays would keep what the closure captured.
+    post("Runtime.releaseObjectGroup", { objectGroup });
     delete shared.fn;
     delete shared.scopes;
   }
@@ -197,15 +196,16 @@ function baseName({ source, analysis }: SourceFile, index: number): string | und
 
 function withImports(file: SourceFile, scopes: ArrayLike<Scope>): SourceFile {
   if (file.imports) return file;
+  const locals = file.analysis.imports.map(({ local }) => local);
+  // Kept for as long as the file is: the others hold what this one closure captured.
+  const owners = Array.from(scopes, ({ object }) => object).filter((object) =>
+    locals.some((local) => Object.hasOwn(object, local)),
+  );
   const imports = (): Record<string, unknown> => {
     const found: Record<string, unknown> = {};
-    for (const { local } of file.analysis.imports) {
-      for (let index = 0; index < scopes.length; index++) {
-        const { object } = scopes[index]!;
-        if (!Object.hasOwn(object, local)) continue;
-        found[local] = object[local];
-        break;
-      }
+    for (const local of locals) {
+      const owner = owners.find((object) => Object.hasOwn(object, local));
+      if (owner) found[local] = owner[local];
     }
     return found;
   };
