@@ -88,7 +88,8 @@ export class BootError extends TinderboxError {
 export class QueueTimeoutError extends TinderboxError {
   override readonly code: string = "ERR_TINDERBOX_QUEUE_TIMEOUT";
   declare readonly timeoutMs: number;
-  readonly started = false;
+  /** True when an earlier attempt had begun. */
+  declare readonly started: boolean;
 }
 
 /** The pool already holds `queueLimit` waiting calls. */

@@ -11,11 +11,25 @@ export interface LinkEnd extends MachineExit {
 }
 
 /** `reason`: why, when we know better than the exit status. */
-export function endOf(exit: MachineExit, reason: string | undefined, stderr: readonly string[]): LinkEnd {
-  // V8 says so and aborts; nobody else does both.
+export function endOf(exit: MachineExit, reason: string | undefined, words: LastWords): LinkEnd {
   const aborted = exit.signal === "SIGABRT" || exit.exitCode === 134;
-  const oom = reason === undefined && aborted && stderr.some((line) => line.includes("heap out of memory"));
-  return { ...exit, oom, stderr, reason: reason ?? describe(exit, oom) };
+  const oom = reason === undefined && aborted && words.outOfMemory;
+  return { ...exit, oom, stderr: [...words.lines], reason: reason ?? describe(exit, oom) };
+}
+
+const keptLines = 20;
+
+/** The last lines of a standard error. */
+export class LastWords {
+  readonly lines: string[] = [];
+  /** V8 says so and aborts; nobody else does both. Its stack may be longer than what is kept. */
+  outOfMemory = false;
+
+  add(line: string): void {
+    if (line.includes("heap out of memory")) this.outOfMemory = true;
+    this.lines.push(line);
+    if (this.lines.length > keptLines) this.lines.shift();
+  }
 }
 
 function describe(exit: MachineExit, oom: boolean): string {

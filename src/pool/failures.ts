@@ -16,7 +16,9 @@ export function closedForCalls(pool: string): PoolClosedError {
 }
 
 export function closedDuring(call: Call, pool: string): PoolClosedError {
-  return new PoolClosedError(`Cannot finish ${title(call)}: pool "${pool}" was closed`, { started: call.sent });
+  return new PoolClosedError(`Cannot finish ${title(call)}: pool "${pool}" was closed`, {
+    started: call.sent || call.attempt > 0,
+  });
 }
 
 export function queueFull(pool: string, limit: number): QueueFullError {
@@ -30,7 +32,7 @@ export function queueTimeout(call: Call, pool: string): QueueTimeoutError {
   const timeoutMs = call.options.queueTimeoutMs;
   return new QueueTimeoutError(
     `Cannot run ${title(call)}: no slot of pool "${pool}" came free within ${timeoutMs} ms; raise max or queueTimeout`,
-    { timeoutMs },
+    { timeoutMs, started: call.attempt > 0 },
   );
 }
 

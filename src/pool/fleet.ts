@@ -1,6 +1,6 @@
 /** The runners of a pool: boots them as the core says, counts how that went, and passes on what they say. */
 import { type Captured, capture } from "../closure/capture.ts";
-import type { BootError } from "../errors.ts";
+import { type BootError, ProtocolError } from "../errors.ts";
 import type { Events } from "../events/index.ts";
 import type { Clock } from "../ports/clock.ts";
 import { Dock } from "../wire/dock.ts";
@@ -105,7 +105,8 @@ export class Fleet {
       });
       idle = await Promise.race([link.executors.ask(this.#idleCheck!), late]);
     } catch (error) {
-      if (this.#links.has(number)) this.#deps.events.emit("hook.failed", { event: "idleCheck", error });
+      // A runner that ended meanwhile is told of elsewhere.
+      if (!(error instanceof ProtocolError)) this.#deps.events.emit("hook.failed", { event: "idleCheck", error });
     } finally {
       (timer as { cancel(): void } | undefined)?.cancel();
     }

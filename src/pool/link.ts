@@ -12,7 +12,7 @@ import { Heart } from "../wire/heart.ts";
 import { type Message, hopelessExit, protocolVersion } from "../wire/messages.ts";
 import type { Session } from "../wire/session.ts";
 import { Arrivals } from "./arrivals.ts";
-import { type LinkEnd, endOf } from "./exits.ts";
+import { LastWords, type LinkEnd, endOf } from "./exits.ts";
 import { Executors } from "./executors.ts";
 import { bootFailure } from "./failures.ts";
 import type { Lane } from "./lane.ts";
@@ -57,7 +57,6 @@ export interface LinkDeps {
   readonly redact: (text: string) => string;
 }
 
-const keptLines = 20;
 /** What a runner may take to exit after its connection is closed. */
 const exitMs = 500;
 
@@ -82,7 +81,7 @@ export class RunnerLink {
   #cancelled = false;
   /** Calls that it was given. */
   calls = 0;
-  readonly #stderr: string[] = [];
+  readonly #stderr = new LastWords();
 
   constructor(options: LinkOptions, deps: LinkDeps, handlers: LinkHandlers) {
     this.options = options;
@@ -318,7 +317,8 @@ export class RunnerLink {
   }
 
   #laneEnded(lane: Lane, exit: MachineExit): void {
-    const end = endOf(exit, lane.reason, [...this.#stderr]);
+    const end = endOf(exit, lane.reason, this.#stderr);
+    this.#stderr.outOfMemory = false;
     if (this.#state === "booting") return this.#fail(`its executor ${lane.number} ended: ${end.reason}`);
     if (this.#state === "gone") return;
     if (this.#draining) return;
@@ -337,10 +337,7 @@ export class RunnerLink {
 
   #output(call: number, stream: "stdout" | "stderr", text: string): void {
     const line = this.#deps.redact(text);
-    if (stream === "stderr") {
-      this.#stderr.push(line);
-      if (this.#stderr.length > keptLines) this.#stderr.shift();
-    }
+    if (stream === "stderr") this.#stderr.add(line);
     this.#handlers.output(this, call, stream, line);
   }
 
@@ -375,7 +372,7 @@ export class RunnerLink {
   #goneOnceHeard(): void {
     if (this.#state !== "ready" || !this.#exit || this.#arrivals.open > 0) return;
     this.#state = "gone";
-    const end = endOf(this.#exit, this.#reason, [...this.#stderr]);
+    const end = endOf(this.#exit, this.#reason, this.#stderr);
     const { pool } = this.options;
     const { calls, ageMs: ms } = this;
     this.#deps.events.emit("runner.gone", { pool, runner: this.id, reason: end.reason, ...this.#exit, calls, ms });
@@ -390,7 +387,7 @@ export class RunnerLink {
     this.#arrivals.forget();
     this.kill();
     const permanent = hopeless || (cause as { permanent?: unknown } | undefined)?.permanent === true;
-    const facts = { phase: this.#phase, permanent, stderr: [...this.#stderr] };
+    const facts = { phase: this.#phase, permanent, stderr: [...this.#stderr.lines] };
     const error = bootFailure(this.id, this.#deps.redact(reason), cause, facts);
     const { pool } = this.options;
     if (!this.#cancelled) this.#deps.events.emit("boot.failed", { pool, runner: this.id, error });

@@ -60,6 +60,8 @@ export class Book {
   /** On runners with several executors: the events do not say which, the journal does. */
   readonly suffered: Suffered[] = [];
   readonly harmedExecutors: number[] = [];
+  /** Stopped processes that went because their heart was missed, and those that went for a call instead. */
+  readonly hearts = { missed: 0, unnoticed: 0 };
   /** Calls that each pool has taken. */
   readonly taken = new Map<string, number>();
   /** Pools that are closed before their calls have ended. */

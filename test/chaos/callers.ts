@@ -168,7 +168,9 @@ export class Callers {
 
   #suffered({ name, attempt, runner, wants }: CallRecord, error: unknown): void {
     const inProcess = error instanceof RunnerLostError && error.scope === "process";
-    const delayed = error instanceof CallTimeoutError && wants !== "limit" && (runner?.executorFaults.length ?? 0) > 0;
+    const several =
+      runner !== undefined && runner.executorFaults.length > 0 && !runner.faults.some((one) => one.delays);
+    const delayed = error instanceof CallTimeoutError && wants !== "limit" && several;
     if (inProcess || delayed) this.#book.suffered.push({ name, attempt, error: (error as Error).message });
   }
 }

@@ -31,7 +31,7 @@ export interface Fault {
   readonly sign?: Sign;
   /** What must become of the runner: gone by this, ended by its pool in its own time, or none the worse. */
   readonly runner: "lost" | "replaced" | "stays";
-  /** Other calls on the runner may exceed their time. */
+  /** Other calls on the runner may exceed their time, on a machine so busy that beats are not missed before. */
   readonly delays?: true;
 }
 
@@ -46,7 +46,7 @@ export function fault(name: FaultName, exitCode = 0): Fault {
       return lost({ signal: "SIGKILL", reason: /^signal SIGKILL\b/ });
     case "stop":
     case "stop executor":
-      return lost({ signal: "SIGKILL", reason: /^heartbeat lost/ });
+      return { ...lost({ signal: "SIGKILL", reason: /^heartbeat lost/ }), delays: true };
     case "exit":
       return lost({ exitCode, reason: new RegExp(`^exit code ${exitCode}$`) });
     case "abort":

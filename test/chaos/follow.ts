@@ -1,6 +1,7 @@
 /** Keeps the book from the event stream, and says where that stream contradicts itself or what was done. */
 import { type EventMap, events } from "tinderbox";
 import { type Book, type CallRecord, faultsOf } from "./book.ts";
+import type { Fault } from "./faults.ts";
 import type { Field } from "./pools.ts";
 
 const givenUp = /^a cancelled call did not stop within its grace$/;
@@ -98,9 +99,8 @@ export class Follower {
     const told =
       (reason === "drained" && runner.draining) ||
       (reason === "the pool was closed" && book.closing.has(runner.pool)) ||
-      runner.faults.some(
-        ({ sign, runner: end }) => sign?.reason.test(reason) || (end === "replaced" && givenUp.test(reason)),
-      );
+      runner.faults.some((fault) => explains(fault, reason));
+    this.#stopped(runner.faults, reason);
     if (!told) book.violate(`runner ${runner.id} went by "${reason}", and was given ${faultsOf(runner)}`);
     // By then each of its calls has ended, or stands in the queue again.
     setImmediate(() => {
@@ -115,9 +115,21 @@ export class Follower {
     const told =
       runner.draining ||
       runner.executorFaults.some(
-        ({ sign, runner: end }) =>
-          sign?.reason.test(reason) || (end === "replaced" && (givenUp.test(reason) || reason === "it was replaced")),
+        (fault) => explains(fault, reason) || (fault.runner === "replaced" && reason === "it was replaced"),
       );
+    this.#stopped(runner.executorFaults, reason);
     if (!told) this.#book.violate(`executor ${executor} of ${id} went by "${reason}"; ${faultsOf(runner)}`);
   }
+
+  /** On a machine that is busy beyond measure a call's grace may be over before three beats are known to be missing. */
+  #stopped(faults: readonly Fault[], reason: string): void {
+    if (!faults.some(({ name }) => name === "stop" || name === "stop executor")) return;
+    const { hearts } = this.#book;
+    if (reason.startsWith("heartbeat lost")) hearts.missed++;
+    else if (givenUp.test(reason) && faults.every(({ runner }) => runner !== "replaced")) hearts.unnoticed++;
+  }
+}
+
+function explains({ sign, runner, delays }: Fault, reason: string): boolean {
+  return sign?.reason.test(reason) || ((runner === "replaced" || delays === true) && givenUp.test(reason));
 }

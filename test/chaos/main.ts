@@ -102,6 +102,9 @@ phase = "looking for what is left";
 const leaks = await findLeaks(start);
 leaks.forEach((text) => book.violate(text));
 checkJournal(journal, book);
+const { missed, unnoticed } = book.hearts;
+if (unnoticed > missed)
+  book.violate(`of ${missed + unnoticed} stopped processes only ${missed} went because their heart was missed`);
 finish(boots);
 
 function finish(booted = 0): void {

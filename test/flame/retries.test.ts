@@ -93,6 +93,31 @@ describe("retries", () => {
     expect(retried).toEqual([]);
   });
 
+  test("a call that had begun before it waited in vain says so", async () => {
+    const alone = pool("retries-wait", { max: 1 });
+    const stop = new AbortController();
+    // The second attempt stands behind a call that takes the only slot meanwhile.
+    const call = flame(failing(9), {
+      pool: alone,
+      queueTimeout: "200ms",
+      retries: {
+        limit: 5,
+        delay: 50,
+        when: () => {
+          void flame(({ signal }) => new Promise((resolve) => signal.addEventListener("abort", resolve)), {
+            pool: alone,
+            signal: stop.signal,
+            timeout: Infinity,
+          }).catch(() => undefined);
+          return true;
+        },
+      },
+    });
+    await expect(call).rejects.toMatchObject({ code: "ERR_TINDERBOX_QUEUE_TIMEOUT", started: true });
+    stop.abort();
+    await alone.close();
+  });
+
   test("count apart from repeats after lost runners; the attempt counts both", async () => {
     const alone = pool("retries-both", { max: 1 });
     const call = flame(
