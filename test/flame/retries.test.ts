@@ -95,11 +95,12 @@ describe("retries", () => {
 
   test("a call that had begun before it waited in vain says so", async () => {
     const alone = pool("retries-wait", { max: 1 });
+    await flame(() => "up", { pool: alone });
     const stop = new AbortController();
     // The second attempt stands behind a call that takes the only slot meanwhile.
     const call = flame(failing(9), {
       pool: alone,
-      queueTimeout: "200ms",
+      queueTimeout: "500ms",
       retries: {
         limit: 5,
         delay: 50,
