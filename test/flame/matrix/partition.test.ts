@@ -86,8 +86,8 @@ describe.concurrent(
       "a runner that is stopped before its guard is there has 15 beats, and is lost then",
       { timeout: 60_000 },
       async () => {
-        const { backend, beats } = heard();
-        // Its first word is its last: no beat ever leaves it.
+        const { backend } = heard();
+        // Whatever its guard may have said before it was stopped is not heard.
         const own = pool("mute", {
           max: 1,
           backend: { ...backend, boot: (request) => backend.boot({ ...mute(request) }) },
@@ -98,7 +98,6 @@ describe.concurrent(
         const error = await failure(held.done);
         expect(error).toBeInstanceOf(RunnerLostError);
         expect(error.message).toMatch(/no sign of life for 15 s/);
-        expect(beats()).toBe(0);
         await gone(pid);
         expect(await flame(() => 1, { pool: own })).toBe(1);
         await own.close();
