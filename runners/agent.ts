@@ -81,6 +81,16 @@ function receive(message: Message): void {
     case "cancel":
       executor!.cancel(message.id, message.value);
       break;
+    case "close":
+      void executor!.close(message.id);
+      break;
+    case "ref-call":
+    case "ref-result":
+    case "ref-release":
+    case "item":
+    case "credit":
+      executor!.live(message);
+      break;
     case "start":
       void crew!.start(message.id, message.token);
       break;
@@ -102,7 +112,7 @@ type Welcome = Extract<Message, { type: "welcome" }>;
 
 async function welcome({ pool, entry, executors, lifetimeMs, secrets }: Welcome): Promise<void> {
   place.runner = { id, pool };
-  const send = (answer: Message): void => (answer.type === "progress" ? tell(answer) : session.send(answer));
+  const send = (answer: Message): void => (prompt.has(answer.type) ? tell(answer) : session.send(answer));
   if (executors > 0) {
     // Most machines have one executor, which then is this process: they do not pay for what the others need.
     const { Crew: Executors } = await import("./crew.ts");
@@ -136,6 +146,9 @@ function fault(error: unknown): void {
   });
   session.flush();
 }
+
+/** What others wait for while the closure goes on computing. */
+const prompt: ReadonlySet<Message["type"]> = new Set(["progress", "item", "ref-call", "accepted"]);
 
 /** Words that may leave by a write of their own: as many as this at once, and one more per millisecond. */
 const mostWords = 100;

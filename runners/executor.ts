@@ -2,98 +2,37 @@
  * Runs calls: loads the modules they need, makes the function, runs it in its own context, and sends what came out.
  * Nothing that a call does, short of ending the process, reaches another call.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
-import { inspect } from "node:util";
-import { AbortError, ProtocolError } from "../src/errors.ts";
-import { Lines } from "../src/lines.ts";
-import { type Context, place } from "../src/context.ts";
-import { Linker } from "../src/closure/link.ts";
+import { Linker, LiveLinks } from "../src/closure/link.ts";
 import { ResultHooks, encodeFailure } from "../src/closure/result.ts";
+import { systemClock } from "../src/clock.ts";
+import { place } from "../src/context.ts";
+import { AbortError, ProtocolError } from "../src/errors.ts";
+import { Collector } from "../src/live/collect.ts";
+import { Exchange } from "../src/live/exchange.ts";
+import { As, asResult } from "../src/live/kinds.ts";
+import type { Scope } from "../src/live/scope.ts";
+import type { LiveMessage } from "../src/wire/live-messages.ts";
+import { type OwnScratch, makeScratch } from "../src/scratch.ts";
 import { decode } from "../src/value/decode.ts";
 import { encode } from "../src/value/encode.ts";
-import { type OwnScratch, makeScratch } from "../src/scratch.ts";
 import type { Payload } from "../src/value/port.ts";
 import { type Message, ownCall } from "../src/wire/messages.ts";
+import { Call, type CallHost } from "./call.ts";
 import { findLoaded, loadModule } from "./modules.ts";
 
 type Send = (message: Message) => void;
 type CallMessage = Extract<Message, { type: "call" }>;
 type ModuleMessage = Extract<Message, { type: "module" }>;
 
-/** One call on this executor, and the context its closure sees. What costs something is made when it is asked for. */
-class Call implements Context {
-  readonly id: number;
-  readonly #where: { readonly id: string; readonly pool: string };
-  readonly #attempt: number;
-  readonly #send: Send;
-  readonly #hooks: ResultHooks;
-  readonly #scratch: () => Promise<string>;
-  #abort: AbortController | undefined;
-  #folder: Promise<string> | undefined;
-
-  constructor(
-    id: number,
-    attempt: number,
-    where: { readonly id: string; readonly pool: string },
-    send: Send,
-    hooks: ResultHooks,
-    scratch: () => Promise<string>,
-  ) {
-    this.#scratch = scratch;
-    this.id = id;
-    this.#attempt = attempt;
-    this.#where = where;
-    this.#send = send;
-    this.#hooks = hooks;
-  }
-
-  get runner(): Context["runner"] {
-    return { ...this.#where, attempt: this.#attempt };
-  }
-
-  get signal(): AbortSignal {
-    return (this.#abort ??= new AbortController()).signal;
-  }
-
-  /** The signal, if anybody has asked for one or aborted it. */
-  get signalNow(): AbortSignal | undefined {
-    return this.#abort?.signal;
-  }
-
-  cancel(reason: unknown): void {
-    (this.#abort ??= new AbortController()).abort(reason);
-  }
-
-  // The methods may be taken off the context: `({ progress }) => ...`.
-  get progress() {
-    return (value: unknown): void =>
-      this.#send({ type: "progress", id: this.id, value: encode(value, this.#hooks, { root: "progress" }) });
-  }
-
-  get log() {
-    return (...values: unknown[]): void => {
-      const lines = new Lines((line) => this.#send({ type: "log", id: this.id, stream: "stdout", line }));
-      lines.push(values.map((value) => (typeof value === "string" ? value : inspect(value))).join(" "));
-      lines.flush();
-    };
-  }
-
-  get dir() {
-    return (): Promise<string> => (this.#folder ??= this.#scratch());
-  }
-
-  /** Resolves when nothing of the call is left; undefined when there was nothing. */
-  cleanUp(): Promise<void> | undefined {
-    return this.#folder?.then((folder) => rm(folder, { recursive: true, force: true }));
-  }
-}
-
 export class Executor {
   readonly #linker = new Linker(findLoaded);
+  /** For errors: they never hold on to what is live. */
   readonly #hooks = new ResultHooks(this.#linker);
   readonly #send: Send;
-  readonly #runner: { readonly id: string; readonly pool: string };
+  readonly #host: CallHost;
+  readonly #exchange: Exchange;
   readonly #flushOutput: (call: number) => void;
   readonly #calls = new Map<number, Call>();
   #loading: Promise<unknown> | undefined;
@@ -108,18 +47,21 @@ export class Executor {
     send: Send,
     flushOutput: (call: number) => void,
   ) {
-    this.#runner = runner;
     this.#where = where;
     this.#send = send;
     this.#flushOutput = flushOutput;
+    this.#exchange = new Exchange({ send, encodeFailure: (error) => encodeFailure(error, this.#hooks) });
+    this.#host = {
+      runner,
+      send,
+      encode: (value, root, call) => this.#lend(call, this.#encode(value, root, call)),
+      scratch: () => mkdtemp(join((this.#folder ??= makeScratch(this.#where)), "call-")),
+    };
   }
 
   get running(): readonly number[] {
     return [...this.#calls.keys()];
   }
-
-  /** A folder for one call. */
-  readonly #scratch = (): Promise<string> => mkdtemp(join((this.#folder ??= makeScratch(this.#where)), "call-"));
 
   /** Starts to load a unit; calls that come later wait for it. */
   module({ id, module }: ModuleMessage): void {
@@ -134,17 +76,34 @@ export class Executor {
     this.#loading = all;
   }
 
-  call({ id, attempt, value }: CallMessage): void {
+  call(message: CallMessage): void {
+    const { id, attempt, mode } = message;
     if (this.#calls.has(id)) throw new ProtocolError(`Cannot start call ${id}: it runs already`);
-    const call = new Call(id, attempt, this.#runner, this.#send, this.#hooks, this.#scratch);
+    const call = new Call(id, attempt, this.#host);
     this.#calls.set(id, call);
-    if (this.#loading) void this.#loading.then(() => this.#start(call, value));
-    else this.#start(call, value);
+    if (mode === "cast") this.#send({ type: "accepted", id });
+    if (this.#loading) void this.#loading.then(() => this.#start(call, message));
+    else this.#start(call, message);
   }
 
   cancel(id: number, value: Payload): void {
     const reason = decode(value, this.#linker);
     this.#calls.get(id)?.cancel(new AbortError(String(reason)));
+  }
+
+  /** The live result of a call is needed no more. */
+  async close(id: number): Promise<void> {
+    const call = this.#calls.get(id);
+    if (!call) return;
+    await this.#exchange.end(id);
+    await call.cleanUp()?.catch(() => {});
+    this.#end(call, { type: "close", id });
+  }
+
+  /** What concerns live references; what comes after code that is still to be loaded waits for it. */
+  live(message: LiveMessage): void {
+    if (this.#loading && message.type !== "credit") void this.#loading.then(() => this.#exchange.receive(message));
+    else this.#exchange.receive(message);
   }
 
   /** Calls `done` once no call runs, the pool's own aside: nobody waits for that one any more. */
@@ -157,28 +116,30 @@ export class Executor {
     if (this.#calls.size === (this.#calls.has(ownCall) ? 1 : 0)) this.#drained?.();
   }
 
-  #start(call: Call, value: Payload): void {
+  #start(call: Call, message: CallMessage): void {
+    const { mode, args } = message;
     let result: unknown;
     try {
       // Its caller may have left while a module was loading.
       call.signalNow?.throwIfAborted();
-      const fn = decode(value, this.#linker) as (context: Context) => unknown;
-      result = place.calls.run(call, () => fn(call));
+      const fn = this.#decode(call, message.value) as (...values: readonly unknown[]) => unknown;
+      const values = args ? (this.#decode(call, args) as readonly unknown[]) : [call];
+      result = place.calls.run(call, () => fn(...values));
       // In here as well: a result may throw when it is looked at.
-      if (isThenable(result)) return this.#await(call, result);
+      if (isThenable(result)) return this.#await(call, mode, result);
     } catch (error) {
       this.#fail(call, error);
       return;
     }
-    this.#succeed(call, result);
+    this.#succeed(call, mode, result);
   }
 
-  #await(call: Call, result: PromiseLike<unknown>): void {
+  #await(call: Call, mode: CallMessage["mode"], result: PromiseLike<unknown>): void {
     Promise.resolve(result).then(
-      (settled) => this.#succeed(call, settled),
+      (settled) => this.#succeed(call, mode, settled),
       (error: unknown) => this.#fail(call, error),
     );
-    this.#accept(call);
+    if (mode !== "cast") this.#accept(call);
   }
 
   /** Tells the parent that a call has started, unless it ends before the next write leaves. */
@@ -188,20 +149,26 @@ export class Executor {
     });
   }
 
-  #succeed(call: Call, result: unknown): void {
+  #succeed(call: Call, mode: CallMessage["mode"], result: unknown): void {
     let value: Payload;
     try {
-      value = encode(result, this.#hooks, { root: "result" });
+      value = this.#encode(mode === "place" ? placed(result) : asResult(result), "result", call);
     } catch (error) {
       this.#fail(call, error);
       return;
     }
     if (value.pending) {
       value.pending.then(
-        () => this.#finish(call, { type: "result", id: call.id, value }),
+        () => this.#deliver(call, value),
         (error: unknown) => this.#fail(call, error),
       );
-    } else this.#finish(call, { type: "result", id: call.id, value });
+    } else this.#deliver(call, value);
+  }
+
+  #deliver(call: Call, value: Payload): void {
+    if (!value.live) return this.#finish(call, { type: "result", id: call.id, value });
+    // It stays open: the parent says when nobody needs the result any more.
+    this.#send({ type: "result", id: call.id, value: this.#lend(call, value) });
   }
 
   #fail(call: Call, error: unknown): void {
@@ -209,8 +176,9 @@ export class Executor {
   }
 
   #finish(call: Call, message: Message): void {
+    const ended = this.#exchange.end(call.id);
     const left = call.cleanUp();
-    if (left) void left.catch(() => {}).then(() => this.#end(call, message));
+    if (ended || left) void Promise.allSettled([ended, left]).then(() => this.#end(call, message));
     else this.#end(call, message);
   }
 
@@ -220,6 +188,46 @@ export class Executor {
     this.#send(message);
     this.#noteEnd();
   }
+
+  #decode(call: Call, payload: Payload): unknown {
+    const { references } = payload;
+    if (!references) return decode(payload, this.#linker);
+    return decode(payload, new LiveLinks(this.#linker, this.#scope(call).borrow(references)));
+  }
+
+  /** In the context of the call: what is called later runs in it. */
+  #encode(value: unknown, root: string, call: Call): Payload {
+    const live = new Collector({ functions: () => false });
+    const payload = place.calls.run(call, () => encode(value, new ResultHooks(this.#linker, live), { root }));
+    return live.found.length > 0 ? { ...payload, live: live.found } : payload;
+  }
+
+  #lend(call: Call, payload: Payload): Payload {
+    return payload.live ? this.#scope(call).lend(payload) : payload;
+  }
+
+  #scope(call: Call): Scope {
+    const { id } = call;
+    return (
+      this.#exchange.get(id) ??
+      this.#exchange.open(id, {
+        clock: systemClock,
+        discards: true,
+        send: this.#send,
+        encode: (value, root) => this.#encode(value, root, call),
+        encodeFailure: (error) => encodeFailure(error, this.#hooks),
+        decode: (payload, live) => decode(payload, new LiveLinks(this.#linker, live)),
+      })
+    );
+  }
+}
+
+/** What `flame.place` keeps on the runner. */
+function placed(object: unknown): As {
+  if (typeof object === "object" && object !== null) return new As("placed", object);
+  throw new TypeError(
+    `Cannot place ${object === null ? "null" : `a ${typeof object}`}: an object with methods is wanted; return one from the factory`,
+  );
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

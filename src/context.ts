@@ -24,12 +24,18 @@ export interface RunnerInfo {
 interface Place {
   runner: RunnerInfo | undefined;
   readonly calls: AsyncLocalStorage<Context>;
+  /** Tables of live references that are not empty: a test sees that nothing stays in them. */
+  readonly exchanges: Set<{ counts(): object }>;
 }
 
 const slot = Symbol.for("tinderbox.place");
 const realm = globalThis as { [slot]?: Place };
 /** Of this process. The agent fills `runner` in; on a parent it stays undefined. */
-export const place: Place = (realm[slot] ??= { runner: undefined, calls: new AsyncLocalStorage() });
+export const place: Place = (realm[slot] ??= {
+  runner: undefined,
+  calls: new AsyncLocalStorage(),
+  exchanges: new Set(),
+});
 
 /**
  * The runner this process is, `undefined` on the parent.

@@ -6,13 +6,17 @@
  * import { flame } from "tinderbox";
  * const answer = await flame(() => 6 * 7);
  */
-export { type FlameOptions, closure, flame, pool } from "./flame.ts";
+export { closure, flame, pool } from "./flame/flame.ts";
+export type { Streaming } from "./flame/call.ts";
+export type { FlameOptions } from "./flame/options.ts";
+export type { Wrapped } from "./flame/wrap.ts";
 export { defaults, local, shutdown } from "./runtime.ts";
 export type { CloseOptions, Pool } from "./pool/handle.ts";
 export type { PoolOptions } from "./pool/options.ts";
 export type { RetryOptions } from "./pool/retries.ts";
 export type { PoolStats } from "./pool/stats.ts";
 export { type Scale, type Snapshot, drainWithin, fixed, slots } from "./pool/scale.ts";
+export { type Live, live } from "./live/function.ts";
 export { type Context, type RunnerInfo, context, runner } from "./context.ts";
 export { registerClass, revive, serialize } from "./closure/classes.ts";
 export { type EventMap, type EventName, events } from "./events/index.ts";

@@ -10,7 +10,7 @@ const house: House = {
   levels: {
     // 4 roots: entry points and what composes the rest
     "src/index.ts": 4,
-    "src/flame.ts": 4,
+    "src/flame/": 4,
     "src/runtime.ts": 4,
     "src/trace.ts": 4,
     "src/plugin.ts": 4,
@@ -27,6 +27,7 @@ const house: House = {
     "src/supervisor/": 2,
     "src/native/": 2,
     "src/wire/": 2,
+    "src/live/": 2,
     "src/store/": 2,
     "src/config/": 2,
     // 2i implementations: only a root may choose one
@@ -50,6 +51,8 @@ const house: House = {
   },
   sideways: [
     { from: "src/native/", to: "src/supervisor/", because: "a native program is a supervised child" },
+    { from: "src/index.ts", to: "src/flame/", because: "the entry names what the folder makes" },
+    { from: "src/live/", to: "src/wire/", because: "a reference is what its messages say" },
     { from: "src/deploy/", to: "src/pool/", because: "a rollout replaces the runners of a pool" },
   ],
   never: [

@@ -4,12 +4,13 @@
  */
 import { isBuiltin } from "node:module";
 import { encode } from "../value/encode.ts";
-import type { Description, EncodeHooks, PathStep, Payload } from "../value/port.ts";
+import type { Description, EncodeHooks, LiveCollector, PathStep, Payload } from "../value/port.ts";
 import { baseOf, classOf, hasSerialize, nameOfClass, serialize } from "./classes.ts";
 import { type GroupHost, type Groups, findGroups, needGroups } from "./groups.ts";
 import { NotInScope } from "./inspect.ts";
 import { type Located, captureMode, locate } from "./locate.ts";
 import { explain, refuse } from "./refuse.ts";
+import { encodeFailure, foreignError } from "./result.ts";
 import { registry } from "./stamp.ts";
 import { type SourceFile, type Unit, bindingOf, importInfoOf, stampedFile, textOf, unitByNumber } from "./units.ts";
 
@@ -26,9 +27,9 @@ export interface Captured {
  *
  * @throws CaptureError naming the path to the first thing that cannot travel.
  */
-export function capture(fn: (...args: never[]) => unknown): Captured {
+export function capture(fn: (...args: never[]) => unknown, live?: LiveCollector): Captured {
   const located = locate(fn);
-  const hooks = new CaptureHooks(fn, located);
+  const hooks = new CaptureHooks(fn, located, live);
   const root = located?.unit ?? importedUnit(fn);
   if (!root) throw explain(refuse(fn, ["closure"]));
   hooks.file = root.file;
@@ -38,15 +39,64 @@ export function capture(fn: (...args: never[]) => unknown): Captured {
       payload = encode(fn, hooks);
     } catch (error) {
       if (error !== needGroups) throw error;
+      live?.rewind(0);
       hooks.groups = findGroups(fn);
       payload = encode(fn, hooks);
     }
     // Code that cannot be written is refused now, not when the call is on its way.
     for (const number of hooks.units) textOf(unitByNumber(number)!);
-    return { payload, units: hooks.units, root };
+    return { payload: withLive(payload, live), units: hooks.units, root };
   } catch (error) {
     throw explain(error, root);
   }
+}
+
+/** An encoded value, and the units that the runner must have before it. */
+export type CapturedValue = Pick<Captured, "payload" | "units">;
+
+/**
+ * Encodes what is sent to a runner besides closures: arguments, items, results of live functions. `origin` is the unit of
+ * the closure that gets it: the imports of its file may name classes.
+ *
+ * @throws CaptureError naming the path, which begins with `name`, to the first thing that cannot travel.
+ */
+export function captureValue(value: unknown, name: string, live: LiveCollector, origin: Unit): CapturedValue {
+  const hooks = new CaptureHooks(undefined, undefined, live);
+  hooks.file = origin.file;
+  let payload: Payload;
+  try {
+    payload = encode(value, hooks, { root: name });
+  } catch (error) {
+    if (error !== needGroups) throw error;
+    live.rewind(0);
+    hooks.groups = inPlace;
+    payload = encode(value, hooks, { root: name });
+  }
+  for (const number of hooks.units) textOf(unitByNumber(number)!);
+  return { payload: withLive(payload, live), units: hooks.units };
+}
+
+/** Encodes what a live function threw: as itself where its class travels, else as an error with its name and fields. */
+export function captureFailure(error: unknown, origin: Unit): CapturedValue {
+  const hooks = new CaptureHooks(undefined, undefined, undefined);
+  hooks.file = origin.file;
+  hooks.groups = inPlace;
+  const describe = (value: object, path: Path): Description => {
+    try {
+      return hooks.describe(value, path);
+    } catch (refusal) {
+      if (value instanceof Error) return foreignError(value);
+      throw refusal;
+    }
+  };
+  return { payload: encodeFailure(error, { describe }), units: hooks.units };
+}
+
+/** Classes of values that are sent once are made for those values. */
+const inPlace: Groups = { handle: () => undefined };
+
+function withLive(payload: Payload, live: LiveCollector | undefined): Payload {
+  return live && live.found.length > 0 ? { ...payload, live: live.found } : payload;
 }
 
 /** The unit of an import, and the member's name where that import is a namespace. */
@@ -102,25 +152,34 @@ class CaptureHooks implements EncodeHooks, GroupHost {
   file: SourceFile | undefined;
 
   /** The closure itself is made anew for each call. */
-  readonly #root: object;
+  readonly #root: object | undefined;
   readonly #located: Located | undefined;
+  /** What stays on this side; where there is none, it is refused. */
+  readonly live: LiveCollector | undefined;
   #known: Map<object, boolean> | undefined;
 
-  constructor(root: object, located: Located | undefined, units = new Set<number>()) {
+  constructor(
+    root: object | undefined,
+    located: Located | undefined,
+    live: LiveCollector | undefined,
+    units = new Set<number>(),
+  ) {
     this.#root = root;
     this.#located = located;
+    this.live = live;
     this.units = units;
   }
 
   within(groups: Groups): CaptureHooks {
-    const hooks = new CaptureHooks(this.#root, this.#located, this.units);
+    const hooks = new CaptureHooks(this.#root, this.#located, this.live, this.units);
     hooks.groups = groups;
     hooks.file = this.file;
     return hooks;
   }
 
   describe(value: object, path: () => readonly PathStep[]): Description {
-    return typeof value === "function" ? this.#code(value, path) : this.#instance(value, path);
+    const live = value === this.#root ? undefined : this.live?.take(value, path);
+    return live ?? (typeof value === "function" ? this.#code(value, path) : this.#instance(value, path));
   }
 
   #code(fn: object, path: Path): Description {
@@ -179,9 +238,12 @@ class CaptureHooks implements EncodeHooks, GroupHost {
 
   #instance(value: object, path: Path): Description {
     const Class = classOf(value);
-    if (!Class) throw refuse(value, path());
-    if (hasSerialize(value)) return { kind: "custom", class: Class, state: value[serialize]() };
-    if (!this.#travels(Class)) throw refuse(value, path());
+    if (Class && hasSerialize(value)) return { kind: "custom", class: Class, state: value[serialize]() };
+    if (!Class || !this.#travels(Class)) {
+      const rest = this.live?.takeRest(value);
+      if (rest) return rest;
+      throw refuse(value, path());
+    }
     const found = baseOf(Class);
     if ("refused" in found) throw refuse(value, path(), undefined, undefined, found);
     return { kind: "instance", class: Class, base: found.base };

@@ -5,7 +5,7 @@
  * (and every group that reaches it) is written in place instead.
  */
 import { encode } from "../value/encode.ts";
-import type { Description, EncodeHooks, PathStep } from "../value/port.ts";
+import type { Description, EncodeHooks, LiveCollector, PathStep } from "../value/port.ts";
 import { childrenOf } from "./children.ts";
 import { type Located, locate } from "./locate.ts";
 import { moved } from "./refuse.ts";
@@ -14,6 +14,7 @@ import { moved } from "./refuse.ts";
 export const needGroups = new Error("groups are needed");
 
 export interface GroupHost {
+  readonly live: LiveCollector | undefined;
   /** Hooks that share everything with the host's own but which declarations are written in place. */
   within(groups: Groups): EncodeHooks;
 }
@@ -118,10 +119,13 @@ function encodeGroup(
   const inside: Groups = {
     handle: (fn, inner, way) => (group.members.includes(fn) ? undefined : groups.handle(fn, inner, way)),
   };
+  const { live } = host;
+  const found = live?.found.length ?? 0;
   try {
     const payload = encode(group.members, host.within(inside));
-    // Bytes that are still being read cannot name anything.
-    if (payload.pending) group.shared = true;
+    // Bytes that are still being read cannot name anything, and what is live belongs to one call.
+    if (payload.pending || (live && live.found.length > found)) group.shared = true;
+    if (group.shared) live?.rewind(found);
     return [payload.bytes, ...payload.buffers];
   } catch (error) {
     throw moved(error, path);

@@ -195,6 +195,33 @@ export class Linker implements DecodeHooks {
   }
 }
 
+/** For one message: as the linker, and live values are what its references stand for. */
+export class LiveLinks implements DecodeHooks {
+  readonly #linker: Linker;
+  readonly #live: readonly unknown[];
+
+  constructor(linker: Linker, live: readonly unknown[]) {
+    this.#linker = linker;
+    this.#live = live;
+  }
+
+  code(unit: number, early: readonly unknown[], name: string): ReturnType<Linker["code"]> {
+    return this.#linker.code(unit, early, name);
+  }
+
+  named(name: string): object {
+    return this.#linker.named(name);
+  }
+
+  custom(Class: unknown, state: unknown): object {
+    return this.#linker.custom(Class, state);
+  }
+
+  handle(type: string, data: unknown): unknown {
+    return type === "live" ? this.#live[data as number] : this.#linker.handle(type, data);
+  }
+}
+
 /** A cyclic import may not be initialised yet. */
 function readImports(loaded: LoadedModule | undefined): Record<string, unknown> {
   try {

@@ -6,10 +6,17 @@ import { unitByNumber } from "./units.ts";
 
 export class ReceiveHooks implements DecodeHooks {
   readonly #sent: ReadonlySet<number>;
+  readonly #live: readonly unknown[];
 
-  /** `sent`: the units that this runner was given; it may name no others. */
-  constructor(sent: ReadonlySet<number>) {
+  /** `sent`: the units that this runner was given; it may name no others. `live`: what its references stand for. */
+  constructor(sent: ReadonlySet<number>, live: readonly unknown[] = []) {
     this.#sent = sent;
+    this.#live = live;
+  }
+
+  /** The same for a message with references. */
+  with(live: readonly unknown[]): ReceiveHooks {
+    return live.length === 0 ? this : new ReceiveHooks(this.#sent, live);
   }
 
   code(): never {
@@ -25,6 +32,7 @@ export class ReceiveHooks implements DecodeHooks {
   }
 
   handle(type: string, data: unknown): unknown {
+    if (type === "live") return this.#liveValue(data);
     if (type !== "class" || !Array.isArray(data))
       throw new ProtocolError("Cannot receive a handle: its type is unknown");
     const [number, local, member] = data as unknown[];
@@ -41,5 +49,10 @@ export class ReceiveHooks implements DecodeHooks {
     throw new TypeError(
       `Cannot receive an instance of ${name ?? info?.name ?? "a class"}: the class is not at hand any more`,
     );
+  }
+
+  #liveValue(index: unknown): unknown {
+    if (typeof index === "number" && index in this.#live) return this.#live[index];
+    throw new ProtocolError("Cannot receive a live value: it has no reference");
   }
 }

@@ -101,15 +101,10 @@ function describe(value: object): Reason {
       };
     return {
       refused: "it is a function that comes from elsewhere",
-      fix: "import it, declare it in the file of the closure, or mark it with closure(fn) where it is written",
+      fix: "use live(fn) to run it here, import it or declare it in the file of the closure to run it there, or mark it with closure(fn) where it is written",
     };
   }
   const Class = classOf(value) as { name?: string } | undefined;
-  if (value instanceof AbortSignal)
-    return {
-      refused: "it is an AbortSignal, which belongs to this process",
-      fix: "pass it to flame as option `signal`, and use context.signal in the closure",
-    };
   if (isStream(value))
     return {
       refused: `it is a ${Class?.name ?? "stream"}, which belongs to this process`,

@@ -2,27 +2,34 @@
 import { CaptureError } from "../errors.ts";
 import { encode } from "../value/encode.ts";
 import { formatPath } from "../value/path.ts";
-import type { Description, EncodeHooks, PathStep, Payload } from "../value/port.ts";
+import type { Description, EncodeHooks, LiveCollector, PathStep, Payload } from "../value/port.ts";
 import { ForeignError, baseOf, classOf, hasSerialize, nameOfClass, serialize } from "./classes.ts";
 import type { Linker } from "./link.ts";
 
 export class ResultHooks implements EncodeHooks {
   readonly #linker: Linker;
+  readonly #live: LiveCollector | undefined;
 
-  constructor(linker: Linker) {
+  /** `live` finds what stays on the runner; without it such values are refused. */
+  constructor(linker: Linker, live?: LiveCollector) {
     this.#linker = linker;
+    this.#live = live;
   }
 
   describe(value: object, path: () => readonly PathStep[]): Description {
+    const live = this.#live?.take(value, path);
+    if (live) return live;
     if (typeof value === "function") return this.#class(value, path());
     const Class = classOf(value);
+    if (Class && hasSerialize(value)) return { kind: "custom", class: Class, state: value[serialize]() };
+    const rest = Class && this.#nameable(Class) ? undefined : this.#live?.takeRest(value);
+    if (rest) return rest;
     if (!Class) throw refuse(path(), "an object with a prototype of its own", "return plain data");
-    if (hasSerialize(value)) return { kind: "custom", class: Class, state: value[serialize]() };
     const found = baseOf(Class);
     const name = `an instance of ${(Class as { name: string }).name || "an anonymous class"}`;
     if ("refused" in found) throw refuse(path(), `${name}, and ${found.refused}`, found.fix);
     if (this.#nameable(Class)) return { kind: "instance", class: Class, base: found.base };
-    if (found.base === "Error") return { kind: "custom", class: ForeignError, state: foreignState(value as Error) };
+    if (found.base === "Error") return foreignError(value as Error);
     throw refuse(
       path(),
       `${name}, which the caller does not know`,
@@ -34,13 +41,19 @@ export class ResultHooks implements EncodeHooks {
     const name = nameOfClass(fn);
     if (name !== undefined) return { kind: "named", name };
     const origin = this.#linker.originOf(fn);
-    if (!origin) throw refuse(path, "a function", "return data, or a method of an object made with flame.place");
+    if (!origin)
+      throw refuse(path, "a class, which the caller does not know", "return an instance of a class that it imports");
     return { kind: "handle", type: "class", data: [origin.unit, origin.local ?? null, origin.member ?? null] };
   }
 
   #nameable(Class: object): boolean {
     return nameOfClass(Class) !== undefined || this.#linker.originOf(Class) !== undefined;
   }
+}
+
+/** An error whose class the other side does not know. */
+export function foreignError(error: Error): Description {
+  return { kind: "custom", class: ForeignError, state: foreignState(error) };
 }
 
 function foreignState(error: Error): object {

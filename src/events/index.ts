@@ -69,6 +69,10 @@ export interface EventMap {
     readonly attempt: number;
     readonly error: unknown;
   };
+  /** A live function of this process has failed, or something that the runner asked for could not be sent. */
+  "live.failed": { readonly pool: string; readonly call: number; readonly name: string; readonly error: unknown };
+  /** A cast that a runner had accepted has failed: nobody else is told. */
+  "cast.failed": { readonly pool: string; readonly name: string; readonly error: unknown };
   "hook.failed": { readonly event: string; readonly error: unknown };
 }
 

@@ -1,6 +1,7 @@
 /** One call on its way: what is sent, who waits for it, and which clocks run. */
-import type { Captured } from "../closure/capture.ts";
+import type { Captured, CapturedValue } from "../closure/capture.ts";
 import { placeOf } from "../closure/units.ts";
+import type { CallMode } from "../wire/messages.ts";
 import type { Deadline } from "./deadlines.ts";
 import type { Lane } from "./lane.ts";
 import { type Retries, maxRepeats } from "./retries.ts";
@@ -19,6 +20,12 @@ export interface CallOptions {
 
 export interface CallRequest {
   readonly captured: Captured;
+  /** How the closure is called. */
+  readonly mode: CallMode;
+  /** What it is called with, where its mode wants that. */
+  readonly args: CapturedValue | undefined;
+  /** It has begun on a runner: a cast is over for its caller. */
+  readonly accepted?: (() => void) | undefined;
   readonly options: CallOptions;
   /** Made where `flame` was called, unless too many calls are made: its frames are joined to those of an error from the runner. */
   readonly trace: { readonly stack?: string } | undefined;
@@ -41,6 +48,11 @@ export interface Call extends CallRequest {
   sent: boolean;
   /** Its caller has been told the end; only the slot is still taken. */
   settled: boolean;
+  /** Its caller has the result, and that is live: the call goes on until nobody needs it. */
+  opened: boolean;
+  /** What is left of its time, and since when somebody waits for an item. */
+  leftMs: number;
+  waitingSince: number;
   startedAt: number;
   clock: Deadline | undefined;
   bootClock: Deadline | undefined;
@@ -49,6 +61,8 @@ export interface Call extends CallRequest {
 
 /** After the loss of its executor: whether the call is made again, and counts that. */
 export function mayRepeat(call: Call, closed: boolean): boolean {
+  // What its caller has cannot be taken back, nor what a stream has already given.
+  if (call.opened || call.lane?.exchange.get(call.id)?.begun) return false;
   if (!call.sent) return true;
   // Only what was read can have started; should runners die of being called, that has an end as well.
   if (call.lane!.unread === call.id) return ++call.returned <= maxRepeats;

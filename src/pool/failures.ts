@@ -44,6 +44,14 @@ export function callTimeout(call: Call, runner: string): CallTimeoutError {
   );
 }
 
+export function methodTimeout(call: Call, runner: string): CallTimeoutError {
+  const { timeoutMs } = call.options;
+  return new CallTimeoutError(
+    `Cannot finish a call of what ${title(call)} returned: runner ${runner} has not answered for ${timeoutMs} ms; raise timeout, or see what keeps it`,
+    { timeoutMs, runner },
+  );
+}
+
 export function aborted(call: Call): AbortError {
   return new AbortError(`Cannot finish ${title(call)}: it was aborted`, {
     cause: call.options.signal?.reason as unknown,

@@ -3,13 +3,17 @@
  * process gets a new lane.
  */
 import type { Captured } from "../closure/capture.ts";
+import { Linker } from "../closure/link.ts";
 import { ReceiveHooks } from "../closure/receive.ts";
+import { ResultHooks, encodeFailure } from "../closure/result.ts";
 import { siblingsOf, textOf, unitByNumber } from "../closure/units.ts";
 import { ProtocolError } from "../errors.ts";
 import type { MachineExit } from "../ports/backend.ts";
 import { decode } from "../value/decode.ts";
 import { encode } from "../value/encode.ts";
 import type { Payload } from "../value/port.ts";
+import { Exchange } from "../live/exchange.ts";
+import type { LiveMessage } from "../wire/live-messages.ts";
 import { type Message, ownCall } from "../wire/messages.ts";
 import type { Session } from "../wire/session.ts";
 
@@ -19,8 +23,18 @@ const textOnly = {
   },
 };
 
+/** Errors of the package are known on both sides by their names. */
+const ownErrors = new ResultHooks(new Linker(() => undefined));
+const none: readonly unknown[] = [];
+
+function isLong({ bytes, buffers }: Payload): boolean {
+  return buffers.length > 0 || bytes.length > shortBytes;
+}
+
 /** What surely leaves as one piece, in the order in which it was sent. */
 const shortBytes = 16 * 1024;
+
+type CallMessage = Extract<Message, { type: "call" }>;
 
 export interface LanePlace {
   /** Id of the runner, and its number in the pool. */
@@ -59,6 +73,8 @@ export class Lane implements LanePlace {
   #mixed = false;
   readonly #sent = new Set<number>();
   readonly #receive = new ReceiveHooks(this.#sent);
+  /** Live references of the calls on it, from the first one on. */
+  #exchange: Exchange | undefined;
   #session: Session | undefined;
   #asked: { resolve(value: unknown): void; reject(error: unknown): void } | undefined;
 
@@ -83,6 +99,23 @@ export class Lane implements LanePlace {
     return this.#session?.open ?? false;
   }
 
+  get exchange(): Exchange {
+    return (this.#exchange ??= new Exchange({
+      send: (message) => this.send(message),
+      encodeFailure: (error) => encodeFailure(error, ownErrors),
+    }));
+  }
+
+  /** Hears what concerns a live reference. */
+  live(message: LiveMessage): void {
+    this.exchange.receive(message);
+  }
+
+  /** Nothing live of that call is needed any more. */
+  endLive(call: number, error?: Error): void {
+    void this.#exchange?.end(call, error);
+  }
+
   attach(session: Session): void {
     this.#session = session;
   }
@@ -97,19 +130,25 @@ export class Lane implements LanePlace {
   }
 
   /** Sends a call, preceded by the units that this executor does not have yet. False when it is gone. */
-  dispatch(id: number, attempt: number, value: Payload, units: Iterable<number>): boolean {
+  dispatch(call: Omit<CallMessage, "type">, units: Iterable<number>): boolean {
     if (!this.open) return false;
+    this.sendUnits(units);
+    const { id, value, args } = call;
+    const long = isLong(value) || (args !== undefined && isLong(args));
+    const alone = this.busy <= 1 && !this.#asked;
+    this.#mixed = long || (this.#mixed && !alone);
+    this.#session!.send({ type: "call", ...call });
+    this.#tail = alone || !this.#mixed ? id : undefined;
+    return true;
+  }
+
+  /** Sends the units among `units` that this executor does not have yet. */
+  sendUnits(units: Iterable<number>): void {
     for (const number of units) {
       if (this.#sent.has(number)) continue;
       this.#sent.add(number);
       this.#sendModule(number);
     }
-    const long = value.buffers.length > 0 || value.bytes.length > shortBytes;
-    const alone = this.busy <= 1;
-    this.#mixed = long || (this.#mixed && !alone);
-    this.#session!.send({ type: "call", id, attempt, value });
-    this.#tail = alone || !this.#mixed ? id : undefined;
-    return true;
   }
 
   send(message: Message): void {
@@ -127,7 +166,8 @@ export class Lane implements LanePlace {
     await payload.pending;
     return new Promise((resolve, reject) => {
       this.#asked = { resolve, reject };
-      if (!this.dispatch(ownCall, 0, payload, units)) this.detach();
+      const call = { id: ownCall, attempt: 0, mode: "plain", value: payload, args: undefined } as const;
+      if (!this.dispatch(call, units)) this.detach();
     });
   }
 
@@ -143,12 +183,16 @@ export class Lane implements LanePlace {
   }
 
   /** What it says, or why that cannot be understood. */
-  read(payload: Payload): Read {
+  read(payload: Payload, live: readonly unknown[] = none): Read {
     try {
-      return { value: decode(payload, this.#receive), failed: false, broken: undefined };
+      return { value: this.decode(payload, live), failed: false, broken: undefined };
     } catch (error) {
       return { value: error, failed: true, broken: error instanceof ProtocolError ? error.message : undefined };
     }
+  }
+
+  decode(payload: Payload, live: readonly unknown[]): unknown {
+    return decode(payload, this.#receive.with(live));
   }
 
   #sendModule(number: number): void {

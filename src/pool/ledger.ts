@@ -52,6 +52,9 @@ export class Ledger {
       lane: undefined,
       sent: false,
       settled: false,
+      opened: false,
+      leftMs: 0,
+      waitingSince: 0,
       startedAt: 0,
       clock: undefined,
       bootClock: undefined,
@@ -75,6 +78,12 @@ export class Ledger {
       const ms = clock.now() - call.startedAt;
       events.emit("call.finished", { ...this.#facts(call), runner: call.lane?.runner ?? "", ms });
     }
+    if (!call.opened) call.resolve(value);
+  }
+
+  /** Its caller has the result, and the call goes on. */
+  open(call: Call, value: unknown): void {
+    call.opened = true;
     call.resolve(value);
   }
 
@@ -84,7 +93,7 @@ export class Ledger {
     const { events } = this.#deps;
     if (events.has("call.failed"))
       events.emit("call.failed", { ...this.#facts(call), runner: call.lane?.runner, error });
-    call.reject(error);
+    if (!call.opened) call.reject(error);
   }
 
   /** An attempt has failed, and another one follows. */

@@ -48,10 +48,49 @@ export interface DecodeHooks {
 /** One step of a path: a property name, an index, or a label such as `<key>` for the key of a Map. */
 export type PathStep = string | number;
 
+/** How a value that stays where it is shows itself on the other side. */
+export type LiveKind =
+  | "function"
+  | "object"
+  /** The object itself, on the runner where it lives; whoever uses it has an "object". */
+  | "placed"
+  | "signal"
+  | "iterable"
+  | "readable"
+  | "writable"
+  | "node-readable"
+  | "node-writable"
+  | "node-duplex";
+
+/** A value that stays where it is: the other side gets something that reaches it. */
+export interface LiveValue {
+  readonly kind: LiveKind;
+  readonly value: object;
+  /** Runs what the other side asks of it in the asynchronous context of whoever has sent it. */
+  readonly run: <T>(act: () => T) => T;
+}
+
+/** Finds, among what hooks are asked to describe, what stays where it is. */
+export interface LiveCollector {
+  readonly found: readonly LiveValue[];
+  /** Forgets what was found after the first `count`: it will be written again. */
+  rewind(count: number): void;
+  /** What is live whatever else it may be; undefined when it is to be described in another way. */
+  take(value: object, path: () => readonly PathStep[]): Description | undefined;
+  /** What is live because there is no other way to send it. */
+  takeRest(value: object): Description | undefined;
+}
+
+/** What one side tells the other of a live value: its kind, its number, and what else the kind needs. */
+export type Reference = readonly [kind: string, number: number, detail: unknown];
+
 /** Encoded form. `buffers` are the caller's own memory, referenced, in the order in which `bytes` names them. */
 export interface Payload {
   readonly bytes: Uint8Array;
   readonly buffers: readonly Uint8Array[];
+  /** Values that stay behind, in the order in which `bytes` names them; before they are sent they become `references`. */
+  readonly live?: readonly LiveValue[];
+  readonly references?: readonly Reference[];
   /** Present when a Blob is among the values: `buffers` are complete once this is fulfilled. To be awaited before sending. */
   readonly pending?: Promise<void>;
 }

@@ -4,6 +4,8 @@
  */
 import { ProtocolError } from "../errors.ts";
 import type { Payload } from "../value/port.ts";
+import { type LiveMessage, decodeLive, encodeLive } from "./live-messages.ts";
+import { longEnough, packed, unpacked } from "./packing.ts";
 import { readJson, readText } from "./shape.ts";
 
 /** Exit code of a runner that cannot start however often it is tried: EX_CONFIG of sysexits.h. */
@@ -41,8 +43,16 @@ export type Message =
   | { readonly type: "ready" }
   /** parent -> runner: code of unit `id`, once per runner. JSON */
   | { readonly type: "module"; readonly id: number; readonly module: ModuleText }
-  /** parent -> runner. u8 attempt | payload of the closure */
-  | { readonly type: "call"; readonly id: number; readonly attempt: number; readonly value: Payload }
+  /** parent -> runner. u8 attempt | u8 mode | [u32 bytes of the closure, u16 its buffers] | closure [| arguments] */
+  | {
+      readonly type: "call";
+      readonly id: number;
+      readonly attempt: number;
+      readonly mode: CallMode;
+      readonly value: Payload;
+      /** A list, encoded by itself; the closure gets them as its mode says. */
+      readonly args: Payload | undefined;
+    }
   /** runner -> parent: the call has started. Left out when its end leaves in the same write. */
   | { readonly type: "accepted"; readonly id: number }
   | { readonly type: "result"; readonly id: number; readonly value: Payload }
@@ -59,6 +69,9 @@ export type Message =
   | { readonly type: "drain" }
   /** parent -> runner: all is received; exit. */
   | { readonly type: "ack" }
+  | LiveMessage
+  /** parent -> runner: the live result of a call is needed no more. runner -> parent: nothing of the call is left. */
+  | { readonly type: "close"; readonly id: number }
   /** parent -> runner: start executor `id`, which shows this token when it dials in. 32 bytes */
   | { readonly type: "start"; readonly id: number; readonly token: Buffer }
   /** parent -> runner: end executor `id` at once. */
@@ -72,6 +85,14 @@ export type Message =
       /** When the runner ended it itself, and knows better than the signal. */
       readonly reason: string | null;
     };
+
+/**
+ * What becomes of a closure and its arguments: called with the context; with the arguments; with each of them and the
+ * context, one after another; or with the context, and what it returns stays on the runner. `cast`: as plain, and its
+ * acceptance is told before it begins.
+ */
+export const callModes = ["plain", "apply", "each", "place", "cast"] as const;
+export type CallMode = (typeof callModes)[number];
 
 /** What a runner needs to make unit `id`. */
 export interface ModuleText {
@@ -115,6 +136,12 @@ export const types: readonly (MessageType | "chunk")[] = [
   "start",
   "stop",
   "exited",
+  "ref-call",
+  "ref-result",
+  "ref-release",
+  "item",
+  "credit",
+  "close",
 ];
 const numbers = new Map(types.map((type, number) => [type, number]));
 
@@ -149,12 +176,36 @@ export function encodeMessage(message: Message): Encoded {
     case "module":
       return { type, id: message.id, body: json(message.module), buffers: none };
     case "call": {
-      const body = Buffer.allocUnsafe(1 + message.value.bytes.length);
-      body[0] = message.attempt;
-      body.set(message.value.bytes, 1);
-      return { type, id: message.id, body, buffers: message.value.buffers };
+      const { id, attempt, mode, value, args } = message;
+      const closure = packed(value);
+      if (!args) {
+        const body = Buffer.allocUnsafe(2 + closure.length);
+        body[0] = attempt;
+        body[1] = callModes.indexOf(mode);
+        body.set(closure, 2);
+        return { type, id, body, buffers: value.buffers };
+      }
+      const head = Buffer.allocUnsafe(8);
+      head[0] = attempt;
+      head[1] = callModes.indexOf(mode) | withArguments;
+      head.writeUInt32BE(closure.length, 2);
+      head.writeUInt16BE(value.buffers.length, 6);
+      const body = Buffer.concat([head, closure, packed(args)]);
+      return {
+        type,
+        id,
+        body,
+        buffers: args.buffers.length === 0 ? value.buffers : [...value.buffers, ...args.buffers],
+      };
     }
+    case "ref-call":
+    case "ref-result":
+    case "ref-release":
+    case "item":
+    case "credit":
+      return { type, ...encodeLive(message) };
     case "accepted":
+    case "close":
     case "stop":
       return { type, id: message.id, body: nothing, buffers: none };
     case "start":
@@ -167,7 +218,7 @@ export function encodeMessage(message: Message): Encoded {
     case "error":
     case "cancel":
     case "progress":
-      return { type, id: message.id, body: message.value.bytes, buffers: message.value.buffers };
+      return { type, id: message.id, body: packed(message.value), buffers: message.value.buffers };
     case "log": {
       const body = Buffer.from(`0${message.line}`, "utf8");
       body[0] = message.stream === "stdout" ? 1 : 2;
@@ -191,9 +242,24 @@ const numbered: ReadonlySet<string> = new Set<MessageType>([
   "start",
   "stop",
   "exited",
+  "ref-call",
+  "ref-result",
+  "ref-release",
+  "item",
+  "credit",
+  "close",
 ]);
 /** Messages that carry values: only these have buffers beside them. */
-const valued: ReadonlySet<string> = new Set<MessageType>(["call", "result", "error", "cancel", "progress"]);
+const valued: ReadonlySet<string> = new Set<MessageType>([
+  "call",
+  "result",
+  "error",
+  "cancel",
+  "progress",
+  "ref-call",
+  "ref-result",
+  "item",
+]);
 const welcomeShape = {
   pool: "string",
   entry: "string or null",
@@ -224,7 +290,7 @@ export function decodeMessage(number: number, id: number, body: Buffer, buffers:
     throw new ProtocolError(`Cannot read ${type}: it has the number ${id}, and none is wanted`);
   if (buffers.length > 0 && !valued.has(type))
     throw new ProtocolError(`Cannot read ${type}: it has buffers, and no value for them`);
-  const payload = (bytes: Buffer): Payload => ({ bytes, buffers });
+  const payload = (bytes: Buffer): Payload => unpacked(bytes, buffers, type);
   switch (type) {
     case "hello": {
       if (body.length < 2 + tokenBytes) throw new ProtocolError("Cannot read hello: it is cut");
@@ -248,10 +314,27 @@ export function decodeMessage(number: number, id: number, body: Buffer, buffers:
       if (format !== "module" && format !== "commonjs") throw new ProtocolError("Cannot read module: format is wrong");
       return { type, id, module: { ...module, format } };
     }
-    case "call":
-      if (body.length < 2) throw new ProtocolError("Cannot read call: it is cut");
-      return { type, id, attempt: body[0]!, value: payload(body.subarray(1)) };
+    case "call": {
+      const mode = callModes[longEnough(body, 3, type)[1]! & ~withArguments];
+      if (!mode) throw new ProtocolError("Cannot read call: its mode is unknown");
+      const attempt = body[0]!;
+      if (!(body[1]! & withArguments))
+        return { type, id, attempt, mode, value: payload(body.subarray(2)), args: undefined };
+      const [bytes, count] = [longEnough(body, 10, type).readUInt32BE(2), body.readUInt16BE(6)];
+      longEnough(body, 9 + bytes, type);
+      if (count > buffers.length) throw new ProtocolError("Cannot read call: its buffers are missing");
+      const value = unpacked(body.subarray(8, 8 + bytes), buffers.slice(0, count), type);
+      const args = unpacked(body.subarray(8 + bytes), buffers.slice(count), type);
+      return { type, id, attempt, mode, value, args };
+    }
+    case "ref-call":
+    case "ref-result":
+    case "ref-release":
+    case "item":
+    case "credit":
+      return decodeLive(type, id, body, buffers);
     case "accepted":
+    case "close":
     case "stop":
       empty(body, type);
       return { type, id };
@@ -272,6 +355,9 @@ export function decodeMessage(number: number, id: number, body: Buffer, buffers:
       return { type, ...readJson(body, type, { calls: ["count"], text: "string" }) };
   }
 }
+
+/** In the byte of a call's mode: arguments follow the closure. */
+const withArguments = 128;
 
 function json(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value), "utf8");

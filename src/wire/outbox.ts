@@ -137,9 +137,11 @@ export class Outbox {
   }
 }
 
+const mayNeedCode: ReadonlySet<string> = new Set(["call", "module", "ref-call", "ref-result", "item"]);
+
 /** Numbers of units and of calls are different things, though both are called `id`. */
 function follows(later: Message, earlier: Message): boolean {
   if (later.type === "drain" || later.type === "ack" || later.type === "fault") return true;
-  if (earlier.type === "module") return later.type === "call" || later.type === "module";
+  if (earlier.type === "module") return mayNeedCode.has(later.type);
   return "id" in later && "id" in earlier && later.type !== "module" && later.id === earlier.id;
 }

@@ -20,17 +20,18 @@ export interface SessionHandlers {
 /** Who the peer is, by the token of its hello; nothing else of the peer has been looked at. Undefined refuses it. */
 export type Authenticate = (token: Buffer) => SessionHandlers | undefined;
 
+const live = ["ref-call", "ref-result", "ref-release", "item", "credit"] as const;
 /** What each side may receive, by phase. The parent's side starts at `hello`, the runner's at `opening`. */
 const allowed: Record<Role, Record<"hello" | "opening" | "open", ReadonlySet<MessageType>>> = {
   parent: {
     hello: new Set(["hello"]),
     opening: new Set(["ready", "log", "fault"]),
-    open: new Set(["accepted", "result", "error", "progress", "log", "fault", "drain", "exited"]),
+    open: new Set(["accepted", "result", "error", "progress", "log", "fault", "drain", "exited", "close", ...live]),
   },
   runner: {
     hello: new Set(),
     opening: new Set(["welcome"]),
-    open: new Set(["module", "call", "cancel", "drain", "ack", "start", "stop"]),
+    open: new Set(["module", "call", "cancel", "drain", "ack", "start", "stop", "close", ...live]),
   },
 };
 const opens: Record<Role, MessageType> = { parent: "ready", runner: "welcome" };

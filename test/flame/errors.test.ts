@@ -102,7 +102,7 @@ describe("an error of the closure", () => {
 
 describe("a result that cannot be sent", () => {
   test("is refused with its path, and the runner goes on", async () => {
-    const error = await failure(flame(() => ({ deep: { fn: () => 1 } }) as unknown, { pool: errors }));
+    const error = await failure(flame(() => ({ deep: { fn: new WeakMap() } }) as unknown, { pool: errors }));
     expect(error).toMatchObject({ code: "ERR_TINDERBOX_CAPTURE", path: ["result", "deep", "fn"] });
     expect(await flame(() => 1, { pool: errors })).toBe(1);
   });

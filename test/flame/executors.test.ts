@@ -44,7 +44,7 @@ describe("a runner with several executors", () => {
     const own = pool("each", { max: 1, processes: 2 });
     const where = (): Promise<[number, number, string]> =>
       flame(
-        async () => {
+        async (): Promise<[number, number, string]> => {
           const { setTimeout: sleep } = await import("node:timers/promises");
           await sleep(50);
           return [process.pid, process.ppid, context().runner.id];

@@ -164,5 +164,8 @@ export function request(options: Partial<CallOptions> = {}): {
     onProgress: undefined,
     ...options,
   };
-  return { made: { captured, options: all, trace: { stack: "Error\n    at test" }, ...settle }, end };
+  return {
+    made: { captured, mode: "plain", args: undefined, options: all, trace: { stack: "Error\n    at test" }, ...settle },
+    end,
+  };
 }

@@ -61,7 +61,16 @@ const table: [name: string, message: Message, literal: Buffer][] = [
     { type: "module", id: 7, module },
     bytes(`${(10 + moduleJson.length).toString(16).padStart(8, "0")} 04 00 00000007 00000000`, moduleJson),
   ],
-  ["call", { type: "call", id: 258, attempt: 2, value }, bytes("00000010 05 00 00000102 00000000 02", "value")],
+  [
+    "call",
+    { type: "call", id: 258, attempt: 2, mode: "plain", value, args: undefined },
+    bytes("00000011 05 00 00000102 00000000 02 00", "value"),
+  ],
+  [
+    "call with arguments",
+    { type: "call", id: 258, attempt: 0, mode: "apply", value, args: value },
+    bytes("0000001c 05 00 00000102 00000000 00 81 00000005 0000", "valuevalue"),
+  ],
   ["accepted", { type: "accepted", id: 0xffff_ffff }, bytes("0000000a 06 00 ffffffff 00000000")],
   ["result", { type: "result", id: 1, value }, bytes("0000000f 07 00 00000001 00000000", "value")],
   ["error", { type: "error", id: 1, value }, bytes("0000000f 08 00 00000001 00000000", "value")],
@@ -82,6 +91,37 @@ const table: [name: string, message: Message, literal: Buffer][] = [
     "exited",
     { type: "exited", id: 2, exitCode: null, signal: "SIGKILL", reason: null },
     bytes("0000003c 11 00 00000002 00000000", '{"exitCode":null,"signal":"SIGKILL","reason":null}'),
+  ],
+  [
+    "ref-call",
+    { type: "ref-call", id: 3, number: 4, reference: 5, method: "push", value },
+    bytes("0000001c 12 00 00000003 00000000 00000004 00000005 04 70757368", "value"),
+  ],
+  [
+    "ref-result",
+    { type: "ref-result", id: 3, number: 4, failed: true, value },
+    bytes("00000014 13 00 00000003 00000000 00000004 01", "value"),
+  ],
+  [
+    "ref-release",
+    { type: "ref-release", id: 3, reference: 5, count: 2 },
+    bytes("00000012 14 00 00000003 00000000 00000005 00000002"),
+  ],
+  [
+    "item",
+    { type: "item", id: 3, reference: 5, back: true, mark: 2, value },
+    bytes("00000015 15 00 00000003 00000000 00000005 01 02", "value"),
+  ],
+  [
+    "credit",
+    { type: "credit", id: 3, reference: 5, back: false, bytes: 65_536 },
+    bytes("00000013 16 00 00000003 00000000 00000005 00 00010000"),
+  ],
+  ["close", { type: "close", id: 3 }, bytes("0000000a 17 00 00000003 00000000")],
+  [
+    "result with references",
+    { type: "result", id: 1, value: { ...value, references: [["function", 1, null]] } },
+    write({ type: "result", id: 1, value: { ...value, references: [["function", 1, null]] } }),
   ],
 ];
 
@@ -109,7 +149,14 @@ test("the table has every message, and numbers on the wire never move", () => {
 test("buffers stay beside the value, in order, and are the very ones", () => {
   const buffers = [Buffer.from("one"), Buffer.from("two")];
   for (const type of ["call", "result", "error", "cancel", "progress"] as const) {
-    const message = { type, id: 1, attempt: 0, value: { bytes: value.bytes, buffers } };
+    const message = {
+      type,
+      id: 1,
+      attempt: 0,
+      mode: "plain",
+      args: undefined,
+      value: { bytes: value.bytes, buffers },
+    } as const;
     const encoded = encodeMessage(message);
     expect(encoded.buffers).toBe(buffers);
     const decoded = decodeMessage(encoded.type, 1, Buffer.from(encoded.body), buffers) as typeof message;

@@ -6,7 +6,7 @@ const small = Buffer.from("v");
 const large = Buffer.alloc(5_000_000, "large ");
 const value = (...buffers: Uint8Array[]) => ({ bytes: small, buffers });
 const call = (id: number, ...buffers: Uint8Array[]): Message => {
-  return { type: "call", id, attempt: 0, value: value(...buffers) };
+  return { type: "call", id, attempt: 0, mode: "plain", value: value(...buffers), args: undefined };
 };
 const module = (size: number): Message => {
   const text: ModuleText = {

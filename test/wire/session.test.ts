@@ -22,7 +22,7 @@ import {
 
 const value = (bytes: Uint8Array = Buffer.from("v"), ...buffers: Uint8Array[]) => ({ bytes, buffers });
 const call = (id: number, ...buffers: Uint8Array[]): Message => {
-  return { type: "call", id, attempt: 0, value: value(Buffer.from("v"), ...buffers) };
+  return { type: "call", id, attempt: 0, mode: "plain", value: value(Buffer.from("v"), ...buffers), args: undefined };
 };
 const result = (id: number, bytes: Uint8Array = Buffer.from("v"), ...buffers: Uint8Array[]): Message => {
   return { type: "result", id, value: value(bytes, ...buffers) };
@@ -58,6 +58,12 @@ const example: Record<Message["type"], Message> = {
   start: { type: "start", id: 0, token: Buffer.alloc(32, 7) },
   stop: { type: "stop", id: 0 },
   exited: { type: "exited", id: 0, exitCode: 0, signal: null, reason: null },
+  "ref-call": { type: "ref-call", id: 1, number: 1, reference: 1, method: "", value: value() },
+  "ref-result": { type: "ref-result", id: 1, number: 1, failed: false, value: value() },
+  "ref-release": { type: "ref-release", id: 1, reference: 1, count: 1 },
+  item: { type: "item", id: 1, reference: 1, back: true, mark: 0, value: value() },
+  credit: { type: "credit", id: 1, reference: 1, back: true, bytes: 1 },
+  close: { type: "close", id: 1 },
 };
 const all = Object.keys(example) as Message["type"][];
 const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -197,16 +203,17 @@ describe.each(kinds)("over %s", (kind) => {
   });
 });
 
+const live = ["ref-call", "ref-result", "ref-release", "item", "credit"] as const;
 /** Which messages each side accepts, by phase; any other ends the connection. */
 const accepted: Record<"parent" | "runner", Record<string, Message["type"][]>> = {
   parent: {
     hello: ["hello"],
     opening: ["ready", "log", "fault"],
-    open: ["accepted", "result", "error", "progress", "log", "fault", "drain", "exited"],
+    open: ["accepted", "result", "error", "progress", "log", "fault", "drain", "exited", "close", ...live],
   },
   runner: {
     opening: ["welcome"],
-    open: ["module", "call", "cancel", "drain", "ack", "start", "stop"],
+    open: ["module", "call", "cancel", "drain", "ack", "start", "stop", "close", ...live],
   },
 };
 const cases = Object.entries(accepted).flatMap(([role, phases]) =>

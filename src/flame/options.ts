@@ -1,0 +1,88 @@
+/** The options of a call, and the pool that it goes to. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { type Duration, resolveDuration } from "../duration.ts";
+import { refuseUnknown, resolveBoolean } from "../options.ts";
+import type { CallOptions } from "../pool/call.ts";
+import { Pool } from "../pool/handle.ts";
+import { type RetryOptions, resolveRetries } from "../pool/retries.ts";
+import { registry } from "../runtime.ts";
+
+export interface FlameOptions {
+  /** The pool, or its name. @default a pool "default" over local() */
+  readonly pool?: Pool | string;
+  /** Limit of the execution alone, without queue and boot. @default the pool's, "30s" */
+  readonly timeout?: Duration;
+  /** Limit of the wait for a slot. @default the pool's, Infinity */
+  readonly queueTimeout?: Duration;
+  /** Gives the call up: it rejects at once with `AbortError`. */
+  readonly signal?: AbortSignal;
+  /**
+   * Further attempts after an error of the closure's own: their number, or `{ limit, delay, when }`. @default 0
+   */
+  readonly retries?: number | RetryOptions;
+  /** The call may be repeated when its runner is lost, up to 3 times. @default false */
+  readonly idempotent?: boolean;
+  /** What the call is called in events, logs and errors. @default the function's name */
+  readonly name?: string;
+  /** Larger goes first. @default 0 */
+  readonly priority?: number;
+  /** Calls of one key go to the same runner where possible. */
+  readonly key?: string;
+  /** Gets the values that the closure passes to `context.progress`, in the asynchronous context of the call. */
+  readonly onProgress?: (value: unknown) => void;
+}
+
+export const flameOptionNames: readonly (keyof FlameOptions)[] = [
+  "pool",
+  "timeout",
+  "queueTimeout",
+  "signal",
+  "retries",
+  "idempotent",
+  "name",
+  "priority",
+  "key",
+  "onProgress",
+];
+
+/** `owner` is the function that was called, for messages. */
+export function poolOf({ pool: chosen }: FlameOptions, owner: string): Pool {
+  if (chosen instanceof Pool) return chosen;
+  if (typeof chosen === "string") return registry.get(chosen);
+  if (chosen !== undefined) throw new TypeError(`Cannot use option "pool" of ${owner}: a pool or its name is wanted`);
+  return registry.has("default") ? registry.get("default") : registry.declare("default", {}, undefined);
+}
+
+/** Checks the options of a call and fills in the pool's defaults. Unknown ones are refused by whoever knows them all. */
+export function resolveFlameOptions(
+  fn: { readonly name: string },
+  options: FlameOptions,
+  { options: defaults }: Pool,
+  owner: string,
+): CallOptions {
+  const { timeoutMs, queueTimeoutMs } = defaults;
+  const { timeout, queueTimeout, signal, retries, idempotent, name, priority, key, onProgress } = options;
+  const option = (of: keyof FlameOptions): string => `option "${of}" of ${owner}`;
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new TypeError(`Cannot use ${option("signal")}: an AbortSignal is wanted`);
+  if (priority !== undefined && !Number.isFinite(priority))
+    throw new TypeError(`Cannot use ${String(priority)} as ${option("priority")}: a number is wanted`);
+  if (onProgress !== undefined && typeof onProgress !== "function")
+    throw new TypeError(`Cannot use ${option("onProgress")}: a function is wanted`);
+  return {
+    name: name ?? fn.name,
+    timeoutMs: timeout === undefined ? timeoutMs : resolveDuration(timeout, option("timeout")),
+    queueTimeoutMs: queueTimeout === undefined ? queueTimeoutMs : resolveDuration(queueTimeout, option("queueTimeout")),
+    idempotent: idempotent === undefined ? false : resolveBoolean(idempotent, option("idempotent")),
+    retries: resolveRetries(retries, option("retries")),
+    signal,
+    priority: priority ?? 0,
+    key,
+    onProgress: onProgress && AsyncLocalStorage.bind(onProgress),
+  };
+}
+
+/** As `resolveFlameOptions`, for callers without options of their own. */
+export function checkFlameOptions(options: FlameOptions, owner: string): void {
+  refuseUnknown(options, flameOptionNames, owner);
+}

@@ -1,0 +1,314 @@
+/** The life of a pool's calls: from the queue to an executor, and from there to its end, whichever that is. */
+import type { Message } from "../wire/messages.ts";
+import { type Call, type CallRequest, joinStack, mayRepeat, ownStack } from "./call.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { Event } from "./decisions.ts";
+import type { LinkEnd } from "./exits.ts";
+import { aborted, bootTooLate, callTimeout, closedDuring, queueTimeout, runnerLost } from "./failures.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Lane, Read } from "./lane.ts";
+import { Ledger, type LedgerDeps } from "./ledger.ts";
+import { Lending } from "./lending.ts";
+import { Replacing } from "./replacing.ts";
+import { pauseBefore } from "./retries.ts";
+
+type Answer = Extract<Message, { type: "result" | "error" }>;
+
+/** How long a cancelled call may go on before its executor is given up. */
+const graceMs = 5_000;
+
+/** What the calls need of their pool. */
+export interface CallsHost extends LedgerDeps {
+  readonly pool: string;
+  readonly processes: number;
+  readonly bootTimeoutMs: number;
+  readonly deadlines: Deadlines;
+  readonly fleet: Fleet;
+  /** Runners that take calls. */
+  ready(): number;
+  closed(): boolean;
+  step(event: Event): void;
+  /** A call is gone. */
+  ended(): void;
+}
+
+export class Calls {
+  readonly ledger: Ledger;
+  readonly #host: CallsHost;
+  readonly #deadlines: Deadlines;
+  readonly #fleet: Fleet;
+  readonly #lending: Lending;
+  readonly #replacing: Replacing;
+
+  constructor(host: CallsHost) {
+    this.#host = host;
+    this.#fleet = host.fleet;
+    this.#deadlines = host.deadlines;
+    this.ledger = new Ledger(host.pool, host);
+    this.#lending = new Lending({
+      ...host,
+      over: (call) => this.#over(call),
+      expired: (call, error) => this.abort(call, error),
+    });
+    this.#replacing = new Replacing({
+      processes: host.processes,
+      link: (runner) => this.#fleet.get(runner),
+      callsOn: (lane) => this.ledger.on(lane),
+      step: (event) => host.step(event),
+    });
+  }
+
+  /** Takes a call over: from here on it ends exactly once. */
+  add(request: CallRequest): void {
+    this.#enqueue(this.ledger.add(request, (call) => this.abort(call, aborted(call))));
+  }
+
+  /** The pool will not wait any longer. */
+  giveUp(): void {
+    for (const call of this.ledger.all()) {
+      const error = closedDuring(call, this.#host.pool);
+      ownStack(error, call);
+      this.ledger.reject(call, error);
+      call.lane?.endLive(call.id, error);
+      if (!call.lane) this.#release(call);
+    }
+  }
+
+  executorGone(lane: Lane, slots: number, end: LinkEnd): void {
+    this.#replacing.forget(lane);
+    this.#host.step({ type: "slots", runner: lane.runnerNumber, slots });
+    this.#lost(this.ledger.on(lane), "process", end);
+  }
+
+  #enqueue(call: Call, again = false): void {
+    const { priority, key, queueTimeoutMs } = call.options;
+    this.ledger.queued(call);
+    this.#host.step({ type: "call", call: call.id, priority, key, again });
+    if (call.lane || call.settled) return;
+    call.clock = this.#deadlines.add(queueTimeoutMs, () => this.abort(call, queueTimeout(call, this.#host.pool)));
+    this.#expectBoot(call);
+  }
+
+  /** A waiter that has seen no runner come up in all of `bootTimeout`, and has none now, is told why. */
+  #expectBoot(call: Call): void {
+    const { bootTimeoutMs } = this.#host;
+    const { boots } = this.#fleet;
+    const seen = boots.ok;
+    call.bootClock = this.#deadlines.add(bootTimeoutMs, () => {
+      if (call.settled || call.lane) return;
+      if (this.#host.ready() > 0 || boots.ok > seen) this.#expectBoot(call);
+      else this.abort(call, bootTooLate(call, this.#host.pool, bootTimeoutMs, this.#fleet.lastBootError));
+    });
+  }
+
+  dispatch(call: Call, runner: number): void {
+    const link = this.#fleet.get(runner)!;
+    const lane = link.executors.pick();
+    call.clock?.cancel();
+    call.bootClock?.cancel();
+    call.lane = lane;
+    lane.busy++;
+    link.calls++;
+    call.startedAt = this.#host.clock.now();
+    const { captured, args, attempt, mode, id } = call;
+    const pending = captured.payload.pending ?? args?.payload.pending;
+    const refuse = (error: unknown): void => {
+      if (call.lane !== lane) return;
+      this.ledger.reject(call, error);
+      this.#release(call);
+    };
+    const send = (): void => {
+      if (call.lane !== lane) return;
+      if (call.settled) return void this.#release(call);
+      try {
+        // One that has gone meanwhile gives its calls back when its end is known.
+        if (!lane.open) return;
+        if (args) lane.sendUnits(args.units);
+        const value = this.#lending.lend(call, lane, captured.payload);
+        const values = args && this.#lending.lend(call, lane, args.payload);
+        lane.dispatch({ id, attempt, mode, value, args: values }, captured.units);
+      } catch (error) {
+        return refuse(error);
+      }
+      call.sent = true;
+      const { timeoutMs } = call.options;
+      call.clock = this.#deadlines.add(timeoutMs, () => this.abort(call, callTimeout(call, lane.runner)));
+      this.ledger.started(call, lane.runner);
+    };
+    if (pending) Promise.all([pending, args?.payload.pending]).then(send, refuse);
+    else send();
+  }
+
+  message(lane: Lane, message: Message): void {
+    switch (message.type) {
+      case "result":
+      case "error":
+        this.#finish(lane, message);
+        break;
+      case "progress": {
+        const call = this.ledger.get(message.id);
+        if (!call || call.settled || call.lane !== lane) break;
+        this.ledger.progress(call, this.#read(lane, message, call).value);
+        break;
+      }
+      case "fault": {
+        const { calls } = message;
+        const text = this.#fleet.redact(message.text);
+        this.#host.events.emit("runner.fault", { pool: this.#host.pool, runner: lane.runner, calls, text });
+        for (const line of text.split("\n")) this.print(lane.runner, calls[0] ?? 0, "stderr", line);
+        this.#replacing.retire(lane);
+        break;
+      }
+      case "accepted": {
+        const call = this.ledger.get(message.id);
+        if (call?.lane === lane) call.accepted?.();
+        break;
+      }
+      case "close":
+        this.#closedByRunner(lane, message.id);
+        break;
+      case "ref-call":
+      case "ref-result":
+      case "ref-release":
+      case "item":
+      case "credit":
+        lane.live(message);
+        break;
+      default:
+        this.#fleet.get(lane.runnerNumber)?.stop(lane, `protocol error: a runner sent ${message.type}`);
+    }
+  }
+
+  #finish(lane: Lane, message: Answer): void {
+    const call = this.ledger.get(message.id);
+    if (!call || call.lane !== lane || call.opened) return;
+    if (!call.settled) {
+      const { value, failed } = this.#read(lane, message, call);
+      if (message.type === "result" && !failed) {
+        if (message.value.references) return this.#open(call, value);
+        this.ledger.resolve(call, value);
+      } else if (failed || !this.#retry(call, value)) {
+        joinStack(value, call, lane.runner);
+        this.ledger.reject(call, value);
+      } else return;
+    }
+    this.#release(call);
+  }
+
+  /** The result is live: the call goes on until nobody needs it. */
+  #open(call: Call, value: unknown): void {
+    this.#lending.open(call);
+    this.ledger.open(call, value);
+  }
+
+  /** The runner must confirm that nothing of the call is left: its generator may have a long `finally`. */
+  #over(call: Call): void {
+    if (call.settled || !call.lane) return;
+    const { lane } = call;
+    this.ledger.resolve(call, undefined);
+    lane.endLive(call.id);
+    lane.send({ type: "close", id: call.id });
+    this.#grace(call, lane);
+  }
+
+  #closedByRunner(lane: Lane, id: number): void {
+    const call = this.ledger.get(id);
+    if (call?.lane === lane && call.opened && call.settled) this.#release(call);
+  }
+
+  #grace(call: Call, lane: Lane): void {
+    this.#replacing.look(lane);
+    call.clock = this.#deadlines.add(graceMs, () => this.#replacing.stuck(lane));
+  }
+
+  /** One that does not speak the protocol is ended. */
+  #read(lane: Lane, { value: payload }: { readonly value: Answer["value"] }, call: Call): Read {
+    const { references } = payload;
+    const read = lane.read(payload, references && this.#lending.scope(call, lane).borrow(references));
+    if (read.broken) this.#fleet.get(lane.runnerNumber)?.stop(lane, read.broken);
+    return read;
+  }
+
+  /** After the closure's own error: true when the call will be made again. */
+  #retry(call: Call, error: unknown): boolean {
+    const { retries } = call.options;
+    if (call.retried >= retries.limit || this.#host.closed()) return false;
+    const hookFailed = (failure: unknown): void =>
+      this.#host.events.emit("hook.failed", { event: "retries", error: failure });
+    const delayMs = pauseBefore(retries, error, call.retried + 1, hookFailed);
+    if (delayMs === undefined) return false;
+    this.ledger.failedAttempt(call, error);
+    this.#free(call);
+    call.retried++;
+    call.attempt++;
+    // Its caller may leave meanwhile; the call is then forgotten like one that waits.
+    const again = (): void => this.#enqueue(call, true);
+    if (delayMs === 0) again();
+    else call.clock = this.#deadlines.add(delayMs, again);
+    return true;
+  }
+
+  /** The caller is told at once; the slot stays taken until the executor confirms or its grace is over. */
+  abort(call: Call, error: Error): void {
+    if (call.settled) return;
+    ownStack(error, call);
+    this.ledger.reject(call, error);
+    const { lane } = call;
+    if (!lane) {
+      this.#release(call);
+      return;
+    }
+    lane.endLive(call.id, error);
+    lane.cancel(call.id, error.message);
+    if (call.opened) lane.send({ type: "close", id: call.id });
+    this.#grace(call, lane);
+  }
+
+  runnerGone(runner: number, end: LinkEnd): void {
+    const stranded = this.ledger.all().filter((call) => call.lane?.runnerNumber === runner);
+    this.#replacing.forgetRunner(runner);
+    this.#host.step({ type: "gone", runner });
+    this.#lost(stranded, "machine", end);
+  }
+
+  /** What becomes of calls whose executor, or whole machine, is no more. */
+  #lost(stranded: readonly Call[], scope: "process" | "machine", end: LinkEnd): void {
+    for (const call of stranded) {
+      if (!call.settled && !mayRepeat(call, this.#host.closed())) {
+        const error = runnerLost(call, scope, end);
+        ownStack(error, call);
+        this.ledger.reject(call, error);
+        call.lane?.endLive(call.id, error);
+      }
+      if (call.settled) this.#release(call);
+      else {
+        this.#free(call);
+        this.#enqueue(call, true);
+      }
+    }
+  }
+
+  /** The call is on no executor any more. */
+  #free(call: Call): void {
+    const { lane } = call;
+    lane?.endLive(call.id);
+    call.clock?.cancel();
+    call.lane = undefined;
+    call.sent = false;
+    if (lane) lane.busy--;
+    this.#host.step({ type: "done", call: call.id });
+    if (lane) this.#replacing.look(lane);
+  }
+
+  /** Nothing of the call is left. */
+  #release(call: Call): void {
+    this.ledger.forget(call);
+    this.#free(call);
+    this.#host.ended();
+  }
+
+  print(runner: string, call: number, stream: "stdout" | "stderr", line: string): void {
+    const name = this.ledger.get(call)?.options.name ?? "";
+    this.#host.events.emit("runner.log", { pool: this.#host.pool, runner, call, name, stream, line });
+  }
+}
