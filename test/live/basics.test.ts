@@ -1,0 +1,4 @@
+import { cases } from "./cases/basics.ts";
+import { inAllModes } from "./modes.ts";
+
+inAllModes(cases, new URL("./cases/basics.ts", import.meta.url));
