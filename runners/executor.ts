@@ -15,6 +15,7 @@ import { As, asResult } from "../src/live/kinds.ts";
 import type { Scope } from "../src/live/scope.ts";
 import type { LiveMessage } from "../src/wire/live-messages.ts";
 import { type OwnScratch, makeScratch } from "../src/scratch.ts";
+import { sent } from "../src/closure/sent.ts";
 import { decode } from "../src/value/decode.ts";
 import { encode } from "../src/value/encode.ts";
 import type { Payload } from "../src/value/port.ts";
@@ -57,6 +58,7 @@ export class Executor {
       encode: (value, root, call) => this.#lend(call, this.#encode(value, root, call)),
       scratch: () => mkdtemp(join((this.#folder ??= makeScratch(this.#where)), "call-")),
     };
+    sent.linker = this.#linker;
   }
 
   get running(): readonly number[] {

@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { types } from "node:util";
 import type { FindLoaded, LoadedModule } from "../src/closure/link.ts";
+import { textAsLoaded } from "../src/closure/sent.ts";
 import { EntryError, ProtocolError } from "../src/errors.ts";
 import type { ModuleText } from "../src/wire/messages.ts";
 import { hashOf } from "../src/hash.ts";
@@ -70,9 +71,7 @@ function skew(module: ModuleText, found: string): ProtocolError {
 
 function publish(module: ModuleText): string {
   const url = `${module.url}${module.url.includes("?") ? "&" : "?"}flame=${module.hash}`;
-  // On the first line, before the code: lines stay what they are, and import.meta.url is the user's own file.
-  const meta = module.source.includes("import.meta") ? `import.meta.url = ${JSON.stringify(module.url)};` : "";
-  sent.set(url, `${meta}${module.source}\n//# sourceURL=${module.url}`);
+  sent.set(url, textAsLoaded(module));
   return url;
 }
 
@@ -84,7 +83,7 @@ function compile(module: ModuleText): LoadedModule {
   made.paths = (Module as unknown as { _nodeModulePaths(folder: string): string[] })._nodeModulePaths(
     dirname(filename),
   );
-  made._compile(module.source, filename);
+  made._compile(textAsLoaded(module), filename);
   return made.exports as LoadedModule;
 }
 

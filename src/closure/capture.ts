@@ -11,6 +11,7 @@ import { NotInScope } from "./inspect.ts";
 import { type Located, captureMode, locate } from "./locate.ts";
 import { explain, refuse } from "./refuse.ts";
 import { encodeFailure, foreignError } from "./result.ts";
+import { sentImport } from "./sent-units.ts";
 import { registry } from "./stamp.ts";
 import { type SourceFile, type Unit, bindingOf, importInfoOf, stampedFile, textOf, unitByNumber } from "./units.ts";
 
@@ -107,6 +108,8 @@ interface Imported {
 
 /** Of a function that is from elsewhere, but that a transformed file imports. */
 function importedUnit(fn: object): Unit | undefined {
+  const received = sentImport(fn);
+  if (received) return received.unit;
   if (captureMode() === "runtime") return undefined;
   for (const key of registry.files.keys()) {
     const file = stampedFile(key);
@@ -216,10 +219,7 @@ class CaptureHooks implements EncodeHooks, GroupHost {
       return this.#unit(unit, located);
     } catch (error) {
       if (!(error instanceof NotInScope)) throw error;
-      throw refuse(fn, path(), undefined, undefined, {
-        refused: `it used \`${error.variable}\` while it was being defined, which cannot be seen any more`,
-        fix: "start with --import tinderbox/register, or use the variable in a method too",
-      });
+      throw refuse(fn, path(), undefined, undefined, error);
     }
   }
 
@@ -268,6 +268,8 @@ class CaptureHooks implements EncodeHooks, GroupHost {
 
   /** The import of the closure's own file that gives this very class or function. */
   #imported(fn: object): Imported | undefined {
+    const received = sentImport(fn);
+    if (received) return received;
     const { file } = this;
     if (!file?.imports) return undefined;
     const stamp = registry.get(fn);

@@ -8,6 +8,8 @@ import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { CaptureError } from "../errors.ts";
 import { analyse } from "./analyse.ts";
+import { sent } from "./sent.ts";
+import { sentScript } from "./sent-units.ts";
 import { type SourceFile, sourceFile } from "./units.ts";
 
 export interface Inspected {
@@ -17,13 +19,19 @@ export interface Inspected {
   read(name: string): unknown;
 }
 
-/** A variable that a class used while it was being defined, and that nothing keeps since. */
+/** A variable that the closure uses and that no scope shows. */
 export class NotInScope extends ReferenceError {
-  readonly variable: string;
+  readonly refused: string;
+  readonly fix: string;
 
-  constructor(variable: string) {
+  constructor(variable: string, isOwnName = false) {
     super(`Cannot access '${variable}': it is in no scope of the closure`);
-    this.variable = variable;
+    this.refused = isOwnName
+      ? `\`${variable}\` is the own name of the function around it, which cannot be seen`
+      : `it used \`${variable}\` while it was being defined, which cannot be seen any more`;
+    this.fix = isOwnName
+      ? "declare the function, or give it to a const of another name and use that"
+      : "start with --import tinderbox/register, or use the variable in a method too";
   }
 }
 
@@ -53,17 +61,10 @@ const files = new Map<string, SourceFile | undefined>();
 /** Undefined when V8 does not say where `fn` is from: native and bound functions, proxies. */
 export function inspect(fn: object): Inspected | undefined {
   session ??= open();
-  shared.fn = fn;
-  const expression = `globalThis[Symbol.for("tinderbox.inspect")].fn`;
-  const { objectId } = post("Runtime.evaluate", { expression, objectGroup })["result"] as { objectId: string };
   try {
-    const properties = post("Runtime.getProperties", { objectId, ownProperties: true })["internalProperties"] as
-      { name: string; value: { objectId?: string; value?: unknown } }[] | undefined;
-    const internal = new Map(properties?.map((property) => [property.name, property.value]));
-    const location = internal.get("[[FunctionLocation]]")?.value as Location | undefined;
-    const scopesId = internal.get("[[Scopes]]")?.objectId;
+    const { location, scopesId } = ask(fn);
     if (!location || scopesId === undefined) return undefined;
-    let file = fileOf(location.scriptId);
+    let file = sentScript(location.scriptId, (each) => ask(each).location?.scriptId) ?? fileOf(location.scriptId);
     if (!file) return undefined;
     let index = unitAt(file, location, isClass(fn));
     if (index < 0 || !isText(fn, file, index)) {
@@ -77,14 +78,30 @@ export function inspect(fn: object): Inspected | undefined {
     });
     const scopes = shared.scopes!;
     const base = baseName(file, index);
-    file.lookup = (name) => (name === base ? Object.getPrototypeOf(fn) : read(scopes, name)) as unknown;
-    return { file: withImports(file, scopes), index, read: file.lookup };
+    const found = file;
+    const see = (name: string): unknown => (name === base ? Object.getPrototypeOf(fn) : read(scopes, name));
+    file.lookup = see;
+    return { file: withImports(file, scopes), index, read: (name) => readUnder(name, found, index, see) };
   } finally {
     // All that was reached from it belongs to the same group: a scope that stays would keep what the closure captured.
     post("Runtime.releaseObjectGroup", { objectGroup });
     delete shared.fn;
     delete shared.scopes;
   }
+}
+
+/** What V8 says of a function. */
+function ask(fn: object): { readonly location: Location | undefined; readonly scopesId: string | undefined } {
+  shared.fn = fn;
+  const expression = `globalThis[Symbol.for("tinderbox.inspect")].fn`;
+  const { objectId } = post("Runtime.evaluate", { expression, objectGroup })["result"] as { objectId: string };
+  const properties = post("Runtime.getProperties", { objectId, ownProperties: true })["internalProperties"] as
+    { name: string; value: { objectId?: string; value?: unknown } }[] | undefined;
+  const internal = new Map(properties?.map((property) => [property.name, property.value]));
+  return {
+    location: internal.get("[[FunctionLocation]]")?.value as Location | undefined,
+    scopesId: internal.get("[[Scopes]]")?.objectId,
+  };
 }
 
 function open(): Session {
@@ -95,9 +112,13 @@ function open(): Session {
     return opened;
   } catch (error) {
     const denied = (error as { code?: unknown }).code === "ERR_ACCESS_DENIED";
-    const fix = denied ? "add --allow-inspector, or" : "";
+    // The load hook does nothing on a runner.
+    const fixes = [
+      ...(denied ? ["add --allow-inspector"] : []),
+      sent.linker ? "call flame on the parent" : "start with --import tinderbox/register",
+    ];
     throw new CaptureError(
-      `Cannot look into a closure at run time: the inspector is not available${denied ? " under --permission" : ""}; ${fix} start with --import tinderbox/register`,
+      `Cannot look into a closure at run time: the inspector is not available${denied ? " under --permission" : ""}; ${fixes.join(", or ")}`,
       { cause: error },
     );
   }
@@ -186,6 +207,25 @@ function read(scopes: ArrayLike<Scope>, name: string): unknown {
     if (Object.hasOwn(object, name)) return object[name];
   }
   throw new NotInScope(name);
+}
+
+/**
+ * No scope shows a function under its own name (`function f() {}` as an expression). What stands under that name further
+ * out is that very function in the modules that runners are sent, and something else anywhere else.
+ */
+function readUnder(name: string, file: SourceFile, index: number, see: (name: string) => unknown): unknown {
+  const { units } = file.analysis;
+  const free = units[index]!.free.find((each) => each.name === name);
+  const owner = free?.kind === "unit" ? units[free.unit]! : undefined;
+  if (owner?.kind !== "function" || owner.form !== "expression" || free!.declaredAt < owner.start) return see(name);
+  let value: unknown;
+  try {
+    value = see(name);
+  } catch {
+    // Nothing has that name.
+  }
+  if (typeof value === "function" && isText(value, file, units.indexOf(owner))) return value;
+  throw new NotInScope(name, true);
 }
 
 /** A class keeps its base class even where no scope keeps the variable. */

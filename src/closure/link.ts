@@ -6,17 +6,8 @@ import { createHash } from "node:crypto";
 import { decode } from "../value/decode.ts";
 import type { DecodeHooks } from "../value/port.ts";
 import { classByName, reviveInstance } from "./classes.ts";
-
-/** A unit's module as it was sent, and how to load it. */
-export interface LinkModule {
-  readonly url: string;
-  readonly siblings: readonly Sibling[];
-  readonly single: boolean;
-  readonly early: readonly string[];
-  readonly late: readonly string[];
-  readonly links: readonly { readonly name: string; readonly unit: number; readonly early: boolean }[];
-  readonly binding: boolean;
-}
+import { Returned } from "./returned.ts";
+import type { UnitModule } from "./units.ts";
 
 /** An import of the unit's file that the unit itself does not use. */
 export interface Sibling {
@@ -45,29 +36,60 @@ interface Origin {
   readonly member?: string;
 }
 
+/** A module that was sent, and what has become of it. */
+export interface Entry {
+  readonly module: UnitModule;
+  readonly loaded?: LoadedModule;
+  readonly failure?: { readonly reason: unknown };
+  readonly single?: object;
+}
+
+/** How a function or class was made: by this unit, from these values. */
+export interface Making {
+  readonly unit: number;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+class Mark extends Returned {
+  #making: Making;
+
+  constructor(object: object, making: Making) {
+    super(object);
+    this.#making = making;
+  }
+
+  static set(object: object, making: Making): void {
+    if (#making in object) (object as Mark).#making = making;
+    else void new Mark(object, making);
+  }
+
+  static get(object: object): Making | undefined {
+    return #making in object ? object.#making : undefined;
+  }
+}
+
 type Factory = (early: Record<string, unknown>) => Made;
 
 /** Groups beyond this many are forgotten, least recently used first: captures that differ each call must not pile up. */
 const keptGroups = 256;
 
 export class Linker implements DecodeHooks {
-  readonly #modules = new Map<
-    number,
-    { readonly module: LinkModule; loaded?: LoadedModule; failure?: { readonly reason: unknown }; single?: object }
-  >();
+  readonly #modules = new Map<number, { -readonly [Key in keyof Entry]: Entry[Key] }>();
   /** Units whose definition is running, and those that could not be given all their links meanwhile. */
   readonly #making = new Set<number>();
-  readonly #unfilled: { readonly made: Made; readonly module: LinkModule }[] = [];
+  readonly #unfilled: { readonly made: Made; readonly module: UnitModule }[] = [];
   readonly #groups = new Map<string, readonly object[]>();
   /** Where a class came from, to name it in results. */
   readonly #origins = new WeakMap<object, Origin>();
+  /** Units of which groups were made. */
+  readonly #grouped = new Set<number>();
   readonly #find: FindLoaded;
 
   constructor(find: FindLoaded) {
     this.#find = find;
   }
 
-  add(unit: number, module: LinkModule): void {
+  add(unit: number, module: UnitModule): void {
     this.#modules.set(unit, { module });
   }
 
@@ -80,20 +102,53 @@ export class Linker implements DecodeHooks {
     this.#entry(unit).failure = { reason };
   }
 
-  /** The unit that made a class, or the unit whose file imports it and the name it has there. */
-  originOf(Class: object): Origin | undefined {
+  /**
+   * The unit that made a class, or the unit whose file imports it and the name it has there; of `among`, where the
+   * reader does not know all units of this runner.
+   */
+  originOf(Class: object, among?: ReadonlySet<number>): Origin | undefined {
     const known = this.#origins.get(Class);
-    if (known) return known;
+    if (known && among?.has(known.unit) !== false) return known;
     for (const [unit, { module, loaded }] of this.#modules) {
+      if (among?.has(unit) === false) continue;
       const imports = readImports(loaded);
       const local =
         nameIn(imports, Class) ?? module.siblings.find((sibling) => this.#find(module.url, sibling) === Class)?.local;
       const origin = local === undefined ? originInNamespaces(unit, imports, Class) : { unit, local };
       if (!origin) continue;
-      this.#origins.set(Class, origin);
+      if (!known) this.#origins.set(Class, origin);
       return origin;
     }
     return undefined;
+  }
+
+  /** How a function or class was made here of what was sent. */
+  makingOf(value: object): Making | undefined {
+    return Mark.get(value);
+  }
+
+  /** Of a function or class that came as an import made by itself. */
+  importOf(value: object): Pick<Origin, "unit" | "member"> | undefined {
+    const origin = this.#origins.get(value);
+    return origin && origin.local === undefined && this.#modules.get(origin.unit)?.module.binding ? origin : undefined;
+  }
+
+  entry(unit: number): Entry | undefined {
+    return this.#modules.get(unit);
+  }
+
+  entries(): Iterable<readonly [unit: number, entry: Entry]> {
+    return this.#modules;
+  }
+
+  /** Whether it is evaluated once for each set of values, so that it has state of its own. */
+  isGrouped(unit: number): boolean {
+    return this.#grouped.has(unit);
+  }
+
+  /** By local name, as far as they are loaded. */
+  siblingsOf({ url, siblings }: UnitModule): Record<string, unknown> {
+    return Object.fromEntries(siblings.map((sibling) => [sibling.local, this.#find(url, sibling)]));
   }
 
   code(
@@ -103,12 +158,15 @@ export class Linker implements DecodeHooks {
   ): { readonly value: object; fill(late: readonly unknown[]): void } {
     const { module } = this.#entry(unit);
     if (module.single) return { value: this.#single(unit), fill() {} };
-    const made = this.#make(unit, record(module.early, early));
+    const values = record(module.early, early);
+    const made = this.#make(unit, values);
+    Mark.set(made.value, { unit, values });
     return {
       value: made.value,
       fill: (late) => {
-        const values = record(module.late, late);
-        made.fill(module.links.length === 0 ? values : Object.assign(values, this.#lateLinks(module).found));
+        Object.assign(values, record(module.late, late));
+        if (module.links.length > 0) Object.assign(values, this.#lateLinks(module).found);
+        made.fill(values);
       },
     };
   }
@@ -133,7 +191,11 @@ export class Linker implements DecodeHooks {
     const hash = createHash("sha256").update(bytes);
     for (const buffer of buffers) hash.update(buffer);
     const key = hash.digest("base64");
-    const members = this.#groups.get(key) ?? (decode({ bytes, buffers }, this) as object[]);
+    let members = this.#groups.get(key);
+    if (!members) {
+      members = decode({ bytes, buffers }, this) as object[];
+      for (const each of members) this.#grouped.add(Mark.get(each)!.unit);
+    }
     this.#groups.delete(key);
     this.#groups.set(key, members);
     if (this.#groups.size > keptGroups) this.#groups.delete(this.#groups.keys().next().value!);
@@ -157,6 +219,7 @@ export class Linker implements DecodeHooks {
     }
     this.#making.add(unit);
     const made = this.#make(unit, {});
+    Mark.set(made.value, { unit, values: {} });
     this.#making.delete(unit);
     entry.single = made.value;
     this.#fill(made, entry.module);
@@ -176,14 +239,14 @@ export class Linker implements DecodeHooks {
     return made;
   }
 
-  #fill(made: Made, module: LinkModule): void {
+  #fill(made: Made, module: UnitModule): void {
     const { found, complete } = this.#lateLinks(module);
     made.fill(found);
     if (!complete) this.#unfilled.push({ made, module });
   }
 
   /** What is being defined right now, further up, cannot be linked yet: its maker comes back to it. */
-  #lateLinks(module: LinkModule): { readonly found: Record<string, unknown>; readonly complete: boolean } {
+  #lateLinks(module: UnitModule): { readonly found: Record<string, unknown>; readonly complete: boolean } {
     const found: Record<string, unknown> = {};
     let complete = true;
     for (const link of module.links) {

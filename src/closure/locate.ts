@@ -1,6 +1,7 @@
-/** Finds the unit of a function value: by its stamp, else by the inspector. */
+/** Finds the unit of a function value: as it was sent here, by its stamp, else by the inspector. */
 import { isNative } from "./classes.ts";
 import { inspect } from "./inspect.ts";
+import { sentFunction } from "./sent-units.ts";
 import { registry } from "./stamp.ts";
 import { type Unit, stampedFile, unitOf } from "./units.ts";
 
@@ -28,6 +29,8 @@ function readMode(): CaptureMode {
 
 /** Where a function is from; undefined when neither a stamp nor the inspector knows. */
 export function locate(fn: object): Located | undefined {
+  const received = sentFunction(fn);
+  if (received) return received;
   const mode = captureMode();
   const stamped = mode === "runtime" ? undefined : registry.get(fn);
   if (stamped) {

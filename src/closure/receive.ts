@@ -43,7 +43,10 @@ export class ReceiveHooks implements DecodeHooks {
     const binding = info ? undefined : [...file.bindings].find(([, candidate]) => candidate === unit)?.[0];
     const name =
       typeof local === "string" ? local : binding === undefined ? undefined : file.analysis.imports[binding]!.local;
-    const known = name === undefined ? (file.classes.get(index) ?? file.lookup?.(info!.name)) : file.imports?.()[name];
+    const known =
+      name === undefined
+        ? (file.classes.get(index) ?? unit.made?.() ?? file.lookup?.(info!.name))
+        : file.imports?.()[name];
     const found = typeof member === "string" ? (known as Record<string, unknown> | undefined)?.[member] : known;
     if (typeof found === "function") return found;
     throw new TypeError(

@@ -9,11 +9,16 @@ import type { Linker } from "./link.ts";
 export class ResultHooks implements EncodeHooks {
   readonly #linker: Linker;
   readonly #live: LiveCollector | undefined;
+  readonly #units: ReadonlySet<number> | undefined;
 
-  /** `live` finds what stays on the runner; without it such values are refused. */
-  constructor(linker: Linker, live?: LiveCollector) {
+  /**
+   * `live` finds what stays on the runner; without it such values are refused. `units`: those by which the reader can be
+   * told of classes, by default all that this runner was sent.
+   */
+  constructor(linker: Linker, live?: LiveCollector, units?: ReadonlySet<number>) {
     this.#linker = linker;
     this.#live = live;
+    this.#units = units;
   }
 
   describe(value: object, path: () => readonly PathStep[]): Description {
@@ -40,14 +45,14 @@ export class ResultHooks implements EncodeHooks {
   #class(fn: object, path: readonly PathStep[]): Description {
     const name = nameOfClass(fn);
     if (name !== undefined) return { kind: "named", name };
-    const origin = this.#linker.originOf(fn);
+    const origin = this.#linker.originOf(fn, this.#units);
     if (!origin)
       throw refuse(path, "a class, which the caller does not know", "return an instance of a class that it imports");
     return { kind: "handle", type: "class", data: [origin.unit, origin.local ?? null, origin.member ?? null] };
   }
 
   #nameable(Class: object): boolean {
-    return nameOfClass(Class) !== undefined || this.#linker.originOf(Class) !== undefined;
+    return nameOfClass(Class) !== undefined || this.#linker.originOf(Class, this.#units) !== undefined;
   }
 }
 

@@ -5,6 +5,7 @@
 import { findPackageJSON } from "node:module";
 import { pathToFileURL } from "node:url";
 import type { FileAnalysis } from "./analysis.ts";
+import { Returned } from "./returned.ts";
 
 /** Reads the captured variables of one function, at the moment it is called. */
 export type Thunk = () => Record<string, unknown>;
@@ -37,15 +38,6 @@ export interface StampedFile {
   readonly classes: Map<number, object>;
 }
 
-/**
- * A private field put on any object by a constructor that returns it: invisible to everybody else, gone with the
- * function, and ten times cheaper than a WeakMap, which matters because every closure of a stamped file pays it.
- */
-class Returned {
-  constructor(object: object) {
-    return object;
-  }
-}
 class Mark extends Returned {
   #stamp: Stamp;
 

@@ -7,6 +7,7 @@ import { CaptureError } from "../errors.ts";
 import type { FileAnalysis, ImportInfo, UnitInfo } from "./analysis.ts";
 import { position } from "./code-frame.ts";
 import { generateImport, generateUnit } from "./generate.ts";
+import { isSince, returnNumbers, takeNumber } from "./numbers.ts";
 import { stripTypes } from "./strip.ts";
 import { type Chunks, type Thunk, registry } from "./stamp.ts";
 
@@ -42,9 +43,11 @@ export interface Unit {
   /** Evaluated once per runner. */
   readonly single: boolean;
   readonly pure: boolean;
+  /** What was made of it here, where another process has sent it and it exists once. */
+  readonly made?: () => object | undefined;
 }
 
-/** What a runner is told of a unit; made when the first runner needs it. */
+/** The text of a unit; made when the first runner needs it. */
 export interface UnitText {
   readonly url: string;
   readonly hash: string;
@@ -52,13 +55,47 @@ export interface UnitText {
   readonly source: string;
 }
 
-const units: Unit[] = [];
+/** All that a runner is told of a unit. */
+export interface UnitModule extends UnitText {
+  readonly path: string;
+  readonly single: boolean;
+  readonly early: readonly string[];
+  readonly late: readonly string[];
+  readonly links: readonly { readonly name: string; readonly unit: number; readonly early: boolean }[];
+  readonly siblings: readonly Pick<ImportInfo, "local" | "specifier" | "imported">[];
+  readonly binding: boolean;
+}
+
+const units = new Map<number, Unit>();
 const texts = new WeakMap<Unit, UnitText>();
+/** Of units that another process has made. */
+const received = new WeakMap<Unit, UnitModule>();
 const files = new Map<string, SourceFile>();
 
-/** The unit of a number that `unitOf` gave out. */
+/** The unit of a number: one that `unitOf` gave out, or that was entered. */
 export function unitByNumber(number: number): Unit | undefined {
-  return units[number - 1];
+  return units.get(number);
+}
+
+/** Enters a unit of another process, which keeps the number and the text that it has there. */
+export function enterUnit(unit: Unit, module: UnitModule): void {
+  units.set(unit.number, unit);
+  received.set(unit, module);
+}
+
+export function moduleOf(unit: Unit): UnitModule {
+  const known = received.get(unit);
+  if (known) return known;
+  return {
+    ...textOf(unit),
+    path: unit.info?.path ?? "",
+    single: unit.single,
+    early: unit.early,
+    late: unit.late,
+    links: unit.links.map((link) => ({ name: link.name, unit: link.unit.number, early: link.early })),
+    siblings: unit.file.chunks ? [] : siblingsOf(unit),
+    binding: !unit.info,
+  };
 }
 
 /** The file that transformed code registered under `key`; read once. */
@@ -96,38 +133,56 @@ export function unitOf(file: SourceFile, index: number): Unit {
   const late: string[] = [];
   const names: string[] = [];
   const links: { name: string; unit: Unit; early: boolean }[] = [];
-  const needs: number[] = [];
+  const number = takeNumber();
+  let needs: number[] | undefined;
   const unit: Unit = {
-    number: units.length + 1,
+    number,
     file,
     info,
     early,
     late,
     names,
     links,
-    needs,
+    // Asked for later: while it is made, those that it links to may lack links of their own.
+    get needs() {
+      return (needs ??= reach(unit));
+    },
     single: info.pure && info.declared,
     pure: info.pure,
   };
-  units.push(unit);
+  units.set(number, unit);
   file.units.set(index, unit);
-  for (const free of info.free) {
-    if (free.kind === "import") continue;
-    const target = free.kind === "unit" ? file.analysis.units[free.unit]! : undefined;
-    if (free.kind === "unit" && target?.pure)
-      links.push({ name: free.name, unit: unitOf(file, free.unit), early: free.early });
-    else (free.early ? early : late).push(free.name);
+  try {
+    for (const free of info.free) {
+      if (free.kind === "import") continue;
+      const target = free.kind === "unit" ? file.analysis.units[free.unit]! : undefined;
+      if (free.kind === "unit" && target?.pure)
+        links.push({ name: free.name, unit: unitOf(file, free.unit), early: free.early });
+      else (free.early ? early : late).push(free.name);
+    }
+  } catch (error) {
+    forget(file, number);
+    throw error;
   }
   names.push(...early, ...late);
-  for (const needed of reach(unit)) needs.push(needed.number);
   return unit;
+}
+
+/** Units that lack links would be taken for whole the next time. */
+function forget(file: SourceFile, first: number): void {
+  for (const [index, { number }] of file.units) {
+    if (!isSince(number, first)) continue;
+    file.units.delete(index);
+    units.delete(number);
+  }
+  returnNumbers(first);
 }
 
 /** The unit of one import binding of a file. */
 export function bindingOf(file: SourceFile, index: number): Unit {
   let unit = file.bindings.get(index);
   if (!unit) {
-    const number = units.length + 1;
+    const number = takeNumber();
     unit = {
       number,
       file,
@@ -140,7 +195,7 @@ export function bindingOf(file: SourceFile, index: number): Unit {
       single: true,
       pure: true,
     };
-    units.push(unit);
+    units.set(number, unit);
     file.bindings.set(index, unit);
   }
   return unit;
@@ -148,7 +203,7 @@ export function bindingOf(file: SourceFile, index: number): Unit {
 
 /** The module text of a unit. Throws `CaptureError` for syntax that cannot be erased. */
 export function textOf(unit: Unit): UnitText {
-  let text = texts.get(unit);
+  let text = received.get(unit) ?? texts.get(unit);
   if (!text) texts.set(unit, (text = unit.file.chunks ? chunkOf(unit, unit.file.chunks) : generatedText(unit)));
   return text;
 }
@@ -207,8 +262,9 @@ export function placeOf({ file, info }: Unit): string {
   return around ? `${around} (${place})` : place;
 }
 
-function reach(from: Unit): Set<Unit> {
+/** Numbers of a unit and of all it links to, its own first. */
+export function reach(from: Unit): number[] {
   const found = new Set([from]);
   for (const unit of found) for (const link of unit.links) found.add(link.unit);
-  return found;
+  return [...found].map((unit) => unit.number);
 }

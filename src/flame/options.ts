@@ -1,7 +1,8 @@
 /** The options of a call, and the pool that it goes to. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type Duration, resolveDuration } from "../duration.ts";
-import { refuseUnknown, resolveBoolean } from "../options.ts";
+import type { RunnerInfo } from "../context.ts";
+import { refuseUnknown, resolveBoolean, show } from "../options.ts";
 import type { CallOptions } from "../pool/call.ts";
 import { Pool } from "../pool/handle.ts";
 import { type RetryOptions, resolveRetries } from "../pool/retries.ts";
@@ -10,6 +11,11 @@ import { registry } from "../runtime.ts";
 export interface FlameOptions {
   /** The pool, or its name. @default a pool "default" over local() */
   readonly pool?: Pool | string;
+  /**
+   * One runner and no other: its id, or what `context().runner` and `pool.nodes()` give. A call for a runner that is
+   * gone, or goes while the call waits, rejects with `RunnerLostError`.
+   */
+  readonly node?: RunnerInfo | string;
   /** Limit of the execution alone, without queue and boot. @default the pool's, "30s" */
   readonly timeout?: Duration;
   /** Limit of the wait for a slot. @default the pool's, Infinity */
@@ -34,6 +40,7 @@ export interface FlameOptions {
 
 export const flameOptionNames: readonly (keyof FlameOptions)[] = [
   "pool",
+  "node",
   "timeout",
   "queueTimeout",
   "signal",
@@ -46,21 +53,41 @@ export const flameOptionNames: readonly (keyof FlameOptions)[] = [
 ];
 
 /** `owner` is the function that was called, for messages. */
-export function poolOf({ pool: chosen }: FlameOptions, owner: string): Pool {
+export function poolOf({ pool: chosen, node }: FlameOptions, owner: string): Pool {
+  if (chosen === undefined && node !== undefined) return registry.get(readNode(node, owner).pool);
   if (chosen instanceof Pool) return chosen;
   if (typeof chosen === "string") return registry.get(chosen);
   if (chosen !== undefined) throw new TypeError(`Cannot use option "pool" of ${owner}: a pool or its name is wanted`);
   return registry.has("default") ? registry.get("default") : registry.declare("default", {}, undefined);
 }
 
+/** Runners are numbered within their pool. */
+function readNode(node: RunnerInfo | string, owner: string): { readonly pool: string; readonly number: number } {
+  const id: unknown = typeof node === "object" && node !== null ? node.id : node;
+  const [, pool, number] = (typeof id === "string" && /^(.+)-(\d+)$/.exec(id)) || [];
+  if (pool !== undefined) return { pool, number: Number(number) };
+  throw new TypeError(
+    `Cannot use ${show(id)} as option "node" of ${owner}: the id of a runner is wanted, such as "media-3"`,
+  );
+}
+
+function resolveNode(node: FlameOptions["node"], pool: Pool, owner: string): number | undefined {
+  if (node === undefined) return undefined;
+  const found = readNode(node, owner);
+  if (found.pool === pool.name) return found.number;
+  throw new TypeError(
+    `Cannot use a runner of pool "${found.pool}" as option "node" of ${owner}: the call is for pool "${pool.name}"`,
+  );
+}
+
 /** Checks the options of a call and fills in the pool's defaults. Unknown ones are refused by whoever knows them all. */
 export function resolveFlameOptions(
   fn: { readonly name: string },
   options: FlameOptions,
-  { options: defaults }: Pool,
+  pool: Pool,
   owner: string,
 ): CallOptions {
-  const { timeoutMs, queueTimeoutMs } = defaults;
+  const { timeoutMs, queueTimeoutMs } = pool.options;
   const { timeout, queueTimeout, signal, retries, idempotent, name, priority, key, onProgress } = options;
   const option = (of: keyof FlameOptions): string => `option "${of}" of ${owner}`;
   if (signal !== undefined && !(signal instanceof AbortSignal))
@@ -78,6 +105,7 @@ export function resolveFlameOptions(
     signal,
     priority: priority ?? 0,
     key,
+    node: resolveNode(options.node, pool, owner),
     onProgress: onProgress && AsyncLocalStorage.bind(onProgress),
   };
 }

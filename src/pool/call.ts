@@ -15,6 +15,8 @@ export interface CallOptions {
   readonly retries: Retries;
   readonly priority: number;
   readonly key: string | undefined;
+  /** Number of the one runner that may take it. */
+  readonly node: number | undefined;
   readonly onProgress: ((value: unknown) => void) | undefined;
 }
 

@@ -4,7 +4,7 @@ import { type Call, type CallRequest, joinStack, mayRepeat, ownStack } from "./c
 import type { Deadlines } from "./deadlines.ts";
 import type { Event } from "./decisions.ts";
 import type { LinkEnd } from "./exits.ts";
-import { aborted, bootTooLate, callTimeout, closedDuring, queueTimeout, runnerLost } from "./failures.ts";
+import { aborted, bootTooLate, callTimeout, closedDuring, nodeGone, queueTimeout, runnerLost } from "./failures.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Lane, Read } from "./lane.ts";
 import { Ledger, type LedgerDeps } from "./ledger.ts";
@@ -63,6 +63,11 @@ export class Calls {
     this.#enqueue(this.ledger.add(request, (call) => this.abort(call, aborted(call))));
   }
 
+  /** The one runner that could have taken it takes no more calls. */
+  refuse(call: Call): void {
+    this.abort(call, nodeGone(call, this.#host.pool));
+  }
+
   /** The pool will not wait any longer. */
   giveUp(): void {
     for (const call of this.ledger.all()) {
@@ -81,9 +86,16 @@ export class Calls {
   }
 
   #enqueue(call: Call, again = false): void {
-    const { priority, key, queueTimeoutMs } = call.options;
+    const { priority, key, node, queueTimeoutMs } = call.options;
     this.ledger.queued(call);
-    this.#host.step({ type: "call", call: call.id, priority, key, again });
+    this.#host.step({
+      type: "call",
+      call: call.id,
+      priority,
+      key,
+      again,
+      ...(node === undefined ? {} : { runner: node }),
+    });
     if (call.lane || call.settled) return;
     call.clock = this.#deadlines.add(queueTimeoutMs, () => this.abort(call, queueTimeout(call, this.#host.pool)));
     this.#expectBoot(call);

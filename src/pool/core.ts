@@ -1,10 +1,13 @@
 /**
+ * (It is long because all decisions share one state, and each is looked at again after every event.)
+ *
  * The pool's decisions and nothing else: events in, commands out. No clock, no socket, no promise; whoever owns it
  * carries the commands out and says what came of them. Every event may change every decision: growth, dispatch and
  * shrinking are looked at again after each one.
  */
 import { Affinity } from "./affinity.ts";
 import type { Command, CoreOptions, Event } from "./decisions.ts";
+import { PinnedCalls } from "./pinned.ts";
 import { WaitingCalls } from "./queue.ts";
 import { OpenRunners, type Runner, bornRunner, lifetimeOf } from "./roster.ts";
 import { type Snapshot, judge } from "./scale.ts";
@@ -24,6 +27,7 @@ export class PoolCore {
   options: CoreOptions;
   readonly #runners = new Map<number, Runner>();
   readonly #waiting = new WaitingCalls();
+  readonly #pinned = new PinnedCalls();
   readonly #running = new Map<number, RunningCall>();
   readonly #service = new ServiceTime();
   readonly #open = new OpenRunners();
@@ -49,6 +53,18 @@ export class PoolCore {
 
   get queued(): number {
     return this.#waiting.size;
+  }
+
+  /** Calls that wait for one runner. */
+  get pinned(): number {
+    return this.#pinned.size;
+  }
+
+  /** Runners that take calls. */
+  get open(): number[] {
+    return [...this.#runners.values()]
+      .filter(({ phase, retired }) => phase === "ready" && !retired)
+      .map(({ id }) => id);
   }
 
   get running(): number {
@@ -91,6 +107,8 @@ export class PoolCore {
     this.#dispatch(now, commands);
     this.#retire(commands);
     this.#shrink(now, commands);
+    // Who waits for a runner that has just been closed is told at once.
+    if (this.#pinned.size > 0) this.#dispatch(now, commands);
     this.#grow(now, commands);
   }
 
@@ -101,6 +119,10 @@ export class PoolCore {
         break;
       case "call":
         this.#started = true;
+        if (event.runner !== undefined) {
+          this.#pinned.add(event.call, event.runner, event.again === true);
+          break;
+        }
         this.#affinity.note(event.call, event.key);
         this.#waiting.add(event.call, event.priority, event.again);
         break;
@@ -207,6 +229,7 @@ export class PoolCore {
       this.#affinity.forget(call);
       return;
     }
+    if (this.#pinned.delete(call)) return;
     const runner = this.#drop(call, now);
     if (!runner) return;
     this.#move(runner, -1);
@@ -253,20 +276,36 @@ export class PoolCore {
   }
 
   #dispatch(now: number, commands: Command[]): void {
+    if (this.#pinned.size > 0) for (const runner of this.#pinned.runners) this.#dispatchPinned(runner, now, commands);
     for (;;) {
       const call = this.#waiting.first();
       if (call === undefined) return;
       const runner = this.#pick(call);
       if (!runner) return;
       this.#waiting.delete(call);
-      this.#running.set(call, { runner, begunAt: now });
-      this.#service.begin(now);
-      this.#move(runner, 1);
-      runner.used = true;
       this.#affinity.served(call, runner.id);
-      if (this.options.singleUse) this.#close(runner, "used");
-      commands.push({ type: "dispatch", call, runner: runner.id });
+      this.#give(call, runner, now, commands);
     }
+  }
+
+  #dispatchPinned(number: number, now: number, commands: Command[]): void {
+    const runner = this.#runners.get(number);
+    const gone = runner?.phase !== "ready" || runner.retired !== false;
+    while (gone || runner.line) {
+      const call = this.#pinned.shift(number);
+      if (call === undefined) return;
+      if (!gone) this.#give(call, runner, now, commands);
+      else commands.push({ type: "reject", call });
+    }
+  }
+
+  #give(call: number, runner: Runner, now: number, commands: Command[]): void {
+    this.#running.set(call, { runner, begunAt: now });
+    this.#service.begin(now);
+    this.#move(runner, 1);
+    runner.used = true;
+    if (this.options.singleUse) this.#close(runner, "used");
+    commands.push({ type: "dispatch", call, runner: runner.id });
   }
 
   #pick(call: number): Runner | undefined {

@@ -29,6 +29,8 @@ export type Event =
       readonly priority: number;
       readonly key: string | undefined;
       readonly again?: boolean;
+      /** The only one that may take it. */
+      readonly runner?: number;
     }
   /** A call is over, or never mattered: its slot is free. */
   | { readonly type: "done"; readonly call: number }
@@ -50,6 +52,8 @@ export type Event =
 export type Command =
   | { readonly type: "boot"; readonly runner: number }
   | { readonly type: "dispatch"; readonly call: number; readonly runner: number }
+  /** The only runner that could have taken the call takes no more. */
+  | { readonly type: "reject"; readonly call: number }
   /** Ask the runner to end; it has no calls and gets none. */
   | {
       readonly type: "drain";

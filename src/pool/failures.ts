@@ -58,6 +58,14 @@ export function aborted(call: Call): AbortError {
   });
 }
 
+export function nodeGone(call: Call, pool: string): RunnerLostError {
+  const runner = `${pool}-${call.options.node}`;
+  return new RunnerLostError(
+    `Cannot run ${title(call)}: runner ${runner} takes no more calls; choose another with pool.nodes(), or leave out node`,
+    { runner, scope: "machine", reason: "it takes no more calls", started: call.attempt > 0 },
+  );
+}
+
 export function runnerLost(call: Call, scope: "process" | "machine", end: LinkEnd): RunnerLostError {
   const { runner, unread } = call.lane!;
   const lost = scope === "machine" ? `runner ${runner}` : `its executor on runner ${runner}`;

@@ -1,5 +1,5 @@
 /** Pools as the application sees them: declared by name, started by their first call. */
-import { place } from "../context.ts";
+import { type RunnerInfo, place } from "../context.ts";
 import { type Duration, resolveDuration } from "../duration.ts";
 import { TinderboxError } from "../errors.ts";
 import { refuseUnknown } from "../options.ts";
@@ -58,6 +58,11 @@ export class Pool {
   /** Takes a call over. */
   submit(request: CallRequest): void {
     this.#run().run(request);
+  }
+
+  /** Runners that are up and take calls, for option `node` of `flame`. */
+  nodes(): RunnerInfo[] {
+    return this.#running?.nodes() ?? [];
   }
 
   stats(): PoolStats {

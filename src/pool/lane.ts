@@ -6,7 +6,7 @@ import type { Captured } from "../closure/capture.ts";
 import { Linker } from "../closure/link.ts";
 import { ReceiveHooks } from "../closure/receive.ts";
 import { ResultHooks, encodeFailure } from "../closure/result.ts";
-import { siblingsOf, textOf, unitByNumber } from "../closure/units.ts";
+import { moduleOf, unitByNumber } from "../closure/units.ts";
 import { ProtocolError } from "../errors.ts";
 import type { MachineExit } from "../ports/backend.ts";
 import { decode } from "../value/decode.ts";
@@ -196,21 +196,6 @@ export class Lane implements LanePlace {
   }
 
   #sendModule(number: number): void {
-    const unit = unitByNumber(number)!;
-    const text = textOf(unit);
-    this.#session!.send({
-      type: "module",
-      id: number,
-      module: {
-        ...text,
-        path: unit.info?.path ?? "",
-        siblings: unit.file.chunks ? [] : siblingsOf(unit),
-        single: unit.single,
-        early: unit.early,
-        late: unit.late,
-        binding: !unit.info,
-        links: unit.links.map((link) => ({ name: link.name, unit: link.unit.number, early: link.early })),
-      },
-    });
+    this.#session!.send({ type: "module", id: number, module: moduleOf(unitByNumber(number)!) });
   }
 }

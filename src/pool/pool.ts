@@ -1,6 +1,7 @@
 /**
  * A pool: carries out what its core decides, with real runners, real clocks and real callers.
  */
+import type { RunnerInfo } from "../context.ts";
 import { resolveCount } from "../options.ts";
 import type { Timer } from "../ports/clock.ts";
 import { backoffMs } from "./backoff.ts";
@@ -96,7 +97,7 @@ export class RunningPool {
   /** Takes a call over: from here on it ends exactly once. Throws when it cannot be taken. */
   run(request: CallRequest): void {
     if (this.#closed) throw closedForCalls(this.name);
-    if (this.#core.queued >= this.#options.queueLimit && this.#core.freeSlots === 0) {
+    if (this.#core.queued + this.#core.pinned >= this.#options.queueLimit && this.#core.freeSlots === 0) {
       throw queueFull(this.name, this.#options.queueLimit);
     }
     this.#calls.add(request);
@@ -107,11 +108,16 @@ export class RunningPool {
     return {
       runners: { booting: core.booting, ready: core.ready, draining: core.draining },
       slots: { busy: core.running, free: core.freeSlots },
-      queued: core.queued,
+      queued: core.queued + core.pinned,
       completed: this.#calls.ledger.completed,
       failed: this.#calls.ledger.failed,
       boots: { ...this.#fleet.boots },
     };
+  }
+
+  /** Runners that take calls. */
+  nodes(): RunnerInfo[] {
+    return [...this.#core.open].map((number) => ({ id: this.#fleet.get(number)!.id, pool: this.name }));
   }
 
   resize({ min = this.#options.min, max = this.#options.max }: { readonly min?: number; readonly max?: number }): void {
@@ -187,6 +193,9 @@ export class RunningPool {
         break;
       case "dispatch":
         this.#calls.dispatch(this.#calls.ledger.get(command.call)!, command.runner);
+        break;
+      case "reject":
+        this.#calls.refuse(this.#calls.ledger.get(command.call)!);
         break;
       case "drain":
         this.#fleet.drain(command.runner, command.reason);

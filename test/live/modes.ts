@@ -1,7 +1,7 @@
 /** Makes tests of the cases of a file, one for each front end. */
 import { fileURLToPath } from "node:url";
 import { type Pool, pool } from "tinderbox";
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RunningScript, startScript } from "../harness/script.ts";
 import type { Case } from "./case.ts";
 import { runCase } from "./run-case.ts";
@@ -23,7 +23,13 @@ export function inAllModes(cases: readonly Case[], file: URL): void {
     let own: Pool;
     beforeAll(() => void (own = pool("live", { max: 1, concurrency: 2 })));
     afterAll(() => own.close());
-    for (const each of cases) test(each.name, { timeout: 60_000 }, () => runCase(each, own));
+    test.each(cases)(
+      "$name",
+      async (each) => {
+        await expect(runCase(each, own)).resolves.toBeUndefined();
+      },
+      60_000,
+    );
   });
 
   describe.each(programs)("$front", ({ env, execArgv }) => {
@@ -34,14 +40,16 @@ export function inAllModes(cases: readonly Case[], file: URL): void {
     afterAll(async () => {
       await script.finished;
     });
-    for (const { name, timeout = 15_000 } of cases) {
-      test(name, { timeout: 250_000 }, async () => {
+    test.each(cases)(
+      "$name",
+      async ({ name }) => {
         const pattern = new RegExp(`^case (\\{"name":${escape(JSON.stringify(name))}.*\\})$`, "m");
-        const [, line] = await script.see(pattern, { within: 200_000 + timeout });
+        const [, line] = await script.see(pattern, { within: 230_000 });
         const { error } = JSON.parse(line!) as { error?: string };
-        if (error !== undefined) throw new Error(error);
-      });
-    }
+        expect(error).toBeUndefined();
+      },
+      250_000,
+    );
   });
 }
 

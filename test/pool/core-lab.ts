@@ -39,6 +39,11 @@ export class CoreLab {
     return this.step({ type: "call", call: this.#nextCall++, priority: options.priority ?? 0, key: options.key });
   }
 
+  /** The next call, for one runner only. */
+  pin(runner: number): string[] {
+    return this.step({ type: "call", call: this.#nextCall++, priority: 0, key: undefined, runner });
+  }
+
   calls(count: number): string[] {
     return Array.from({ length: count }, () => this.call()).flat();
   }
@@ -112,6 +117,8 @@ function words(command: Command): string {
       return `${command.type} ${command.runner}`;
     case "dispatch":
       return `call ${command.call} on ${command.runner}`;
+    case "reject":
+      return `reject ${command.call}`;
     case "drain":
       return `drain ${command.runner} ${command.reason}`;
   }

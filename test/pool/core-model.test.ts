@@ -18,6 +18,7 @@ const action = fc.oneof(
       again: fc.boolean(),
     }),
   },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("pin" as const), which, again: fc.boolean() }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("done" as const), which }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("giveUp" as const), which }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("booted" as const), which }) },
@@ -66,11 +67,17 @@ function perform(model: CoreModel, found: Action | Rare, next: () => number): vo
     case "call":
       model.step({ type: "call", call: next(), priority: found.priority, key: found.key, again: found.again });
       break;
+    case "pin": {
+      // Also to one that boots or drains, or has never been.
+      const runner = pick([...model.machines.keys(), 9_999], found.which)!;
+      model.step({ type: "call", call: next(), priority: 0, key: undefined, again: found.again, runner });
+      break;
+    }
     case "done":
       model.step({ type: "done", call: pick([...model.running.keys()], found.which) ?? 0 });
       break;
     case "giveUp":
-      model.step({ type: "done", call: pick(model.waiting, found.which)?.call ?? 0 });
+      model.step({ type: "done", call: pick([...model.waiting, ...model.pinned], found.which)?.call ?? 0 });
       break;
     case "booted":
     case "bootFailed":

@@ -32,6 +32,8 @@ export class CoreModel {
   readonly core: PoolCore;
   readonly machines = new Map<number, Machine>();
   waiting: Waiting[] = [];
+  /** Calls for one runner. */
+  pinned: { readonly call: number; readonly runner: number }[] = [];
   readonly running = new Map<number, number>();
   readonly keys = new Map<string, number>();
   now = 0;
@@ -76,7 +78,11 @@ export class CoreModel {
 
   /** A world in which everything works: boots succeed, calls end, drained machines go. Ends when all has been served. */
   settle(): void {
-    for (let turns = 0; this.waiting.length + this.running.size + this.of("booting").length > 0; turns++) {
+    for (
+      let turns = 0;
+      this.waiting.length + this.pinned.length + this.running.size + this.of("booting").length > 0;
+      turns++
+    ) {
       assert(turns < 1_000, `calls ${this.waiting.map(({ call }) => call).join()} are never served`);
       for (const runner of this.of("draining")) this.step({ type: "gone", runner });
       for (const runner of this.of("booting")) this.step({ type: "booted", runner });
@@ -102,13 +108,19 @@ export class CoreModel {
         break;
       case "call": {
         this.#started = true;
-        const { call, priority, key } = event;
+        const { call, priority, key, runner } = event;
+        if (runner !== undefined) {
+          if (event.again) this.pinned.unshift({ call, runner });
+          else this.pinned.push({ call, runner });
+          break;
+        }
         if (event.again) this.waiting.unshift({ call, priority, key });
         else this.waiting.push({ call, priority, key });
         break;
       }
       case "done": {
         this.waiting = this.waiting.filter(({ call }) => call !== event.call);
+        this.pinned = this.pinned.filter(({ call }) => call !== event.call);
         const machine = this.machines.get(this.running.get(event.call) ?? 0);
         this.running.delete(event.call);
         machine?.calls.delete(event.call);
@@ -217,6 +229,14 @@ export class CoreModel {
       case "dispatch":
         this.#obeyDispatch(command.call, command.runner);
         break;
+      case "reject": {
+        const index = this.pinned.findIndex(({ call }) => call === command.call);
+        const machine = this.machines.get(this.pinned[index]?.runner ?? 0);
+        assert(index >= 0, "refused a call that any runner may take");
+        assert(!machine || !this.#takes(machine), "refused although its runner takes calls");
+        this.pinned.splice(index, 1);
+        break;
+      }
       case "drain": {
         const machine = this.machines.get(command.runner);
         assert(machine?.phase === "ready", "only what is ready can be drained");
@@ -251,13 +271,16 @@ export class CoreModel {
   }
 
   #obeyDispatch(call: number, runner: number): void {
-    const { singleUse } = this.options;
+    const index = this.pinned.findIndex((each) => each.runner === runner);
+    if (index >= 0) {
+      const [first] = this.pinned.splice(index, 1);
+      assert.equal(call, first!.call, "another call was next on its runner");
+      return this.#give(call, runner);
+    }
     const best = this.waiting.reduce((first, other) => (other.priority > first.priority ? other : first));
     assert.equal(call, best.call, "another call was next");
     const machine = this.machines.get(runner);
     assert(machine && this.#takes(machine), "dispatched to a runner that takes no calls");
-    assert(machine.calls.size < machine.slots, "more calls than slots");
-    assert(!singleUse || machine.dispatched === 0, "a single-use runner was used again");
     const free = [...this.machines].filter(([, other]) => this.#takes(other) && other.calls.size < other.slots);
     const last = best.key === undefined ? undefined : this.keys.get(best.key);
     if (last !== undefined && free.some(([id]) => id === last)) assert.equal(runner, last, "its key was on another");
@@ -266,13 +289,22 @@ export class CoreModel {
       assert.equal(machine.calls.size, fullest, "a fuller runner has a free slot");
     }
     this.waiting.splice(this.waiting.indexOf(best), 1);
+    this.#give(call, runner);
+    if (best.key !== undefined) this.keys.set(best.key, runner);
+  }
+
+  #give(call: number, runner: number): void {
+    const { singleUse } = this.options;
+    const machine = this.machines.get(runner);
+    assert(machine && this.#takes(machine), "dispatched to a runner that takes no calls");
+    assert(machine.calls.size < machine.slots, "more calls than slots");
+    assert(!singleUse || machine.dispatched === 0, "a single-use runner was used again");
     assert(!this.running.has(call), "dispatched twice");
     this.running.set(call, runner);
     machine.calls.add(call);
     machine.dispatched++;
     machine.checking = false;
     if (singleUse) machine.retired = "used";
-    if (best.key !== undefined) this.keys.set(best.key, runner);
   }
 
   /** Runners that serve all calls, or that `min` and `spare` ask for. The core's strategy is `slots()`. */
@@ -306,6 +338,12 @@ export class CoreModel {
     assert.deepEqual([...core.waiting].toSorted(byNumber), waiting.toSorted(byNumber));
     for (const [call, runner] of this.running) assert.equal(core.runnerOf(call), runner);
 
+    assert.equal(core.pinned, this.pinned.length);
+    for (const { runner } of this.pinned) {
+      const machine = this.machines.get(runner);
+      assert(machine && this.#takes(machine), "a call waits for a runner that takes no more");
+      assert(machine.calls.size >= machine.slots, "a call waits although its runner has a free slot");
+    }
     const taking = ready.filter((machine) => this.#takes(machine));
     const free = taking.reduce((sum, machine) => sum + Math.max(0, machine.slots - machine.calls.size), 0);
     assert.equal(core.freeSlots, free, "free slots");

@@ -461,6 +461,50 @@ describe("lifetime", () => {
   });
 });
 
+describe("a call for one runner", () => {
+  test("goes there although a fuller runner has a free slot", () => {
+    const lab = CoreLab.idle(2, { slotsPerRunner: 2 });
+    expect(lab.call()).toEqual(["call 1 on 2"]);
+    expect(lab.pin(1)).toEqual(["call 2 on 1"]);
+  });
+
+  test("waits for a slot of it, boots nothing, and comes before those who wait for any", () => {
+    const lab = CoreLab.idle(1, { max: 1 });
+    lab.call();
+    lab.call();
+    expect(lab.pin(1)).toEqual([]);
+    expect(lab.core).toMatchObject({ queued: 1, pinned: 1 });
+    expect(lab.done(1)).toEqual(["call 3 on 1"]);
+    expect(lab.done(3)).toEqual(["call 2 on 1"]);
+  });
+
+  test.each([
+    ["unknown", (lab: CoreLab) => lab.pin(7)],
+    ["gone", (lab: CoreLab) => (lab.pin(1), lab.gone(1))],
+    ["retired", (lab: CoreLab) => (lab.pin(1), lab.retire(1))],
+  ])("is refused when its runner is %s", (_, act) => {
+    const lab = CoreLab.idle(1, { max: 1 });
+    lab.call();
+    expect(act(lab)).toContain("reject 2");
+    expect(lab.core).toMatchObject({ pinned: 0 });
+  });
+
+  test("is refused when its runner is still booting: nobody can know of it", () => {
+    const lab = new CoreLab({ max: 1 });
+    lab.call();
+    expect(lab.pin(1)).toEqual(["reject 2"]);
+  });
+
+  test("leaves no trace when it is given up", () => {
+    const lab = CoreLab.idle(1, { max: 1 });
+    lab.call();
+    lab.pin(1);
+    lab.done(2);
+    expect(lab.core).toMatchObject({ pinned: 0 });
+    expect(lab.done(1)).toEqual([]);
+  });
+});
+
 describe("single use", () => {
   test("D2: a used runner never gets the next caller, who gets another runner", () => {
     const lab = new CoreLab({ singleUse: true, max: 1 });

@@ -161,6 +161,7 @@ export function request(options: Partial<CallOptions> = {}): {
     retries: resolveRetries(undefined, ""),
     priority: 0,
     key: undefined,
+    node: undefined,
     onProgress: undefined,
     ...options,
   };

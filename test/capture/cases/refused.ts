@@ -313,3 +313,14 @@ it.works("a socket as a result", `
 import { Socket } from "node:net";
 export const run = () => flame(() => ({ socket: new Socket() })).catch((error) => [error.code, /socket/.test(error.message)]);
 `, ["ERR_TINDERBOX_CAPTURE", true]);
+
+it.refuses("own name of a function around, where another variable has that name", `
+const start = 1;
+{
+  const down = 5;
+  void (() => down);
+  var call = function down(n: number): unknown { return n === 0 ? start : flame(() => [typeof down, n]); };
+}
+export const run = () => call(2);
+`, { message: /^Cannot send the closure to a runner: `down\w*` is the own name of the function around it, which cannot be seen; declare the function/, path: [] },
+{ onlyIn: { trait: "inspector", because: "stamps see the name" } });

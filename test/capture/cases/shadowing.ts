@@ -162,3 +162,13 @@ function left() { return helper(); }
 function right() { const helper = () => "local"; return helper(); }
 export const run = () => flame(() => [left(), right()]);
 `, ["module", "local"]);
+
+it.works("own name of a function around, where another variable has that name", `
+const start = 1;
+{
+  const down = 5;
+  void (() => down);
+  var call = function down(n: number): unknown { return n === 0 ? start : flame(() => [typeof down, n]); };
+}
+export const run = () => call(2);
+`, ["function", 2], { notIn: { inspector: "V8 does not show the name" } });

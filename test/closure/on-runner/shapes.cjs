@@ -1,0 +1,7 @@
+exports.Box = class Box {
+  constructor(size) {
+    this.size = size;
+  }
+};
+exports.triple = (value) => value * 3;
+exports.makeBox = () => new exports.Box(1);
