@@ -9,6 +9,7 @@ import { readSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
+import { numberUnitsFrom } from "../src/closure/numbers.ts";
 import { systemClock } from "../src/clock.ts";
 import { place } from "../src/context.ts";
 import { longestLine } from "../src/lines.ts";
@@ -51,7 +52,7 @@ const session = new Session(connection, {
 });
 session.send({ type: "hello", token, protocol: protocolVersion, runner: id, node: process.version, release: "" });
 const output = captureOutput(
-  () => (place.calls.getStore() as { id?: number } | undefined)?.id ?? 0,
+  () => currentCall() ?? 0,
   (call, stream, line) => {
     tell({ type: "log", id: call, stream, line });
     // Last words must not wait for a tick that may never come.
@@ -110,7 +111,7 @@ function receive(message: Message): void {
 
 type Welcome = Extract<Message, { type: "welcome" }>;
 
-async function welcome({ pool, entry, executors, lifetimeMs, secrets }: Welcome): Promise<void> {
+async function welcome({ pool, entry, executors, lifetimeMs, units, secrets }: Welcome): Promise<void> {
   place.runner = { id, pool };
   const send = (answer: Message): void => (prompt.has(answer.type) ? tell(answer) : session.send(answer));
   if (executors > 0) {
@@ -130,25 +131,33 @@ async function welcome({ pool, entry, executors, lifetimeMs, secrets }: Welcome)
   } else {
     for (const { name, value } of secrets) process.env[name] = value;
     installHooks(entry);
-    executor = new Executor(place.runner, scratch, send, output.flush);
+    numberUnitsFrom(units);
+    executor = new Executor(place.runner, scratch, units, send, output.flush);
   }
   guard(lifetimeMs);
   session.send({ type: "ready" });
   session.flush();
 }
 
+/** The call that this code belongs to, also when it has ended long ago. */
+function currentCall(): number | undefined {
+  return (place.calls.getStore() as { id?: number } | undefined)?.id;
+}
+
+/** Where it cannot be told whose fault it is, any of those that run may have done it. */
 function fault(error: unknown): void {
+  const culprit = currentCall();
   const text = error instanceof Error ? (error.stack ?? error.message) : inspect(error);
   session.send({
     type: "fault",
-    calls: executor?.running ?? [],
+    calls: culprit === undefined ? (executor?.running ?? []) : [culprit],
     text: text.replace(/[?&]flame=[0-9a-f]+/g, "").slice(0, longestLine),
   });
   session.flush();
 }
 
 /** What others wait for while the closure goes on computing. */
-const prompt: ReadonlySet<Message["type"]> = new Set(["progress", "item", "ref-call", "accepted"]);
+const prompt: ReadonlySet<Message["type"]> = new Set(["progress", "item", "ref-call", "accepted", "nested"]);
 
 /** Words that may leave by a write of their own: as many as this at once, and one more per millisecond. */
 const mostWords = 100;

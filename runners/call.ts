@@ -16,13 +16,18 @@ export interface CallHost {
 
 export class Call implements Context {
   readonly id: number;
+  /** Units by which the reader of its result can be told of classes. */
+  readonly among: ReadonlySet<number> | undefined;
+  /** What the closure has returned. */
+  result: unknown;
   readonly #attempt: number;
   readonly #host: CallHost;
   #abort: AbortController | undefined;
   #folder: Promise<string> | undefined;
 
-  constructor(id: number, attempt: number, host: CallHost) {
+  constructor(id: number, attempt: number, host: CallHost, among?: readonly number[]) {
     this.id = id;
+    this.among = among && new Set(among);
     this.#attempt = attempt;
     this.#host = host;
   }
@@ -48,7 +53,9 @@ export class Call implements Context {
   get progress() {
     return (value: unknown): void => {
       const payload = this.#host.encode(value, "progress", this);
-      this.#host.send({ type: "progress", id: this.id, value: payload });
+      const send = (): void => this.#host.send({ type: "progress", id: this.id, value: payload });
+      if (payload.pending) payload.pending.then(send, () => {});
+      else send();
     };
   }
 

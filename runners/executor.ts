@@ -12,15 +12,18 @@ import { AbortError, ProtocolError } from "../src/errors.ts";
 import { Collector } from "../src/live/collect.ts";
 import { Exchange } from "../src/live/exchange.ts";
 import { As, asResult } from "../src/live/kinds.ts";
-import type { Scope } from "../src/live/scope.ts";
+import { type Scope, released } from "../src/live/scope.ts";
 import type { LiveMessage } from "../src/wire/live-messages.ts";
 import { type OwnScratch, makeScratch } from "../src/scratch.ts";
 import { sent } from "../src/closure/sent.ts";
 import { decode } from "../src/value/decode.ts";
 import { encode } from "../src/value/encode.ts";
 import type { Payload } from "../src/value/port.ts";
+import { unpackBatch } from "../src/wire/batch.ts";
 import { type Message, ownCall } from "../src/wire/messages.ts";
+import { Batch } from "./batch.ts";
 import { Call, type CallHost } from "./call.ts";
+import { nestedCalls } from "./nested.ts";
 import { findLoaded, loadModule } from "./modules.ts";
 
 type Send = (message: Message) => void;
@@ -36,6 +39,8 @@ export class Executor {
   readonly #exchange: Exchange;
   readonly #flushOutput: (call: number) => void;
   readonly #calls = new Map<number, Call>();
+  /** Those of them that are being cleared away. */
+  readonly #ending = new Set<number>();
   #loading: Promise<unknown> | undefined;
   #drained: (() => void) | undefined;
 
@@ -45,6 +50,7 @@ export class Executor {
   constructor(
     runner: { readonly id: string; readonly pool: string },
     where: OwnScratch,
+    units: number,
     send: Send,
     flushOutput: (call: number) => void,
   ) {
@@ -59,6 +65,16 @@ export class Executor {
       scratch: () => mkdtemp(join((this.#folder ??= makeScratch(this.#where)), "call-")),
     };
     sent.linker = this.#linker;
+    place.nested = nestedCalls({
+      units,
+      call: () => {
+        const call = place.calls.getStore();
+        return call instanceof Call && this.#calls.has(call.id) ? call : undefined;
+      },
+      scope: (call) => this.#scope(call),
+      encode: (value, root, call) => this.#encode(value, root, call),
+      send,
+    });
   }
 
   get running(): readonly number[] {
@@ -79,9 +95,9 @@ export class Executor {
   }
 
   call(message: CallMessage): void {
-    const { id, attempt, mode } = message;
+    const { id, attempt, mode, among } = message;
     if (this.#calls.has(id)) throw new ProtocolError(`Cannot start call ${id}: it runs already`);
-    const call = new Call(id, attempt, this.#host);
+    const call = new Call(id, attempt, this.#host, among);
     this.#calls.set(id, call);
     if (mode === "cast") this.#send({ type: "accepted", id });
     if (this.#loading) void this.#loading.then(() => this.#start(call, message));
@@ -97,6 +113,7 @@ export class Executor {
   async close(id: number): Promise<void> {
     const call = this.#calls.get(id);
     if (!call) return;
+    this.#ending.add(id);
     await this.#exchange.end(id);
     await call.cleanUp()?.catch(() => {});
     this.#end(call, { type: "close", id });
@@ -125,6 +142,7 @@ export class Executor {
       // Its caller may have left while a module was loading.
       call.signalNow?.throwIfAborted();
       const fn = this.#decode(call, message.value) as (...values: readonly unknown[]) => unknown;
+      if (mode === "each") return this.#each(call, message, fn);
       const values = args ? (this.#decode(call, args) as readonly unknown[]) : [call];
       result = place.calls.run(call, () => fn(...values));
       // In here as well: a result may throw when it is looked at.
@@ -144,6 +162,34 @@ export class Executor {
     if (mode !== "cast") this.#accept(call);
   }
 
+  /** Each item has a context of its own; the call is that of the item that runs. */
+  #each(first: Call, { id, attempt, args }: CallMessage, fn: (item: unknown, context: Call) => unknown): void {
+    if (!args) throw new ProtocolError("Cannot start a batch: it has no items");
+    const { entries } = unpackBatch(args);
+    const context = (): Call => {
+      const call = new Call(id, attempt, this.#host);
+      this.#calls.set(id, call);
+      return call;
+    };
+    new Batch(
+      entries.map(({ value }) => value),
+      first,
+      {
+        clock: systemClock,
+        context,
+        run: (call, item) => {
+          const value = this.#decode(call, item);
+          return place.calls.run(call, () => fn(value, call));
+        },
+        encode: (call, result) => this.#encode(asResult(result), "result", call),
+        encodeFailure: (error) => encodeFailure(error, this.#hooks),
+        part: (value, returned) =>
+          this.#send({ type: "item", id, reference: 0, back: false, mark: returned ? 1 : 0, value }),
+        finish: (call, value) => this.#deliver(call, value),
+      },
+    ).run();
+  }
+
   /** Tells the parent that a call has started, unless it ends before the next write leaves. */
   #accept(call: Call): void {
     process.nextTick(() => {
@@ -153,6 +199,7 @@ export class Executor {
 
   #succeed(call: Call, mode: CallMessage["mode"], result: unknown): void {
     let value: Payload;
+    call.result = result;
     try {
       value = this.#encode(mode === "place" ? placed(result) : asResult(result), "result", call);
     } catch (error) {
@@ -174,10 +221,12 @@ export class Executor {
   }
 
   #fail(call: Call, error: unknown): void {
-    this.#finish(call, { type: "error", id: call.id, value: encodeFailure(error, this.#hooks) });
+    const hooks = call.among ? new ResultHooks(this.#linker, undefined, call.among) : this.#hooks;
+    this.#finish(call, { type: "error", id: call.id, value: encodeFailure(error, hooks) });
   }
 
   #finish(call: Call, message: Message): void {
+    this.#ending.add(call.id);
     const ended = this.#exchange.end(call.id);
     const left = call.cleanUp();
     if (ended || left) void Promise.allSettled([ended, left]).then(() => this.#end(call, message));
@@ -187,6 +236,7 @@ export class Executor {
   #end(call: Call, message: Message): void {
     this.#flushOutput(call.id);
     this.#calls.delete(call.id);
+    this.#ending.delete(call.id);
     this.#send(message);
     this.#noteEnd();
   }
@@ -200,7 +250,9 @@ export class Executor {
   /** In the context of the call: what is called later runs in it. */
   #encode(value: unknown, root: string, call: Call): Payload {
     const live = new Collector({ functions: () => false });
-    const payload = place.calls.run(call, () => encode(value, new ResultHooks(this.#linker, live), { root }));
+    const payload = place.calls.run(call, () =>
+      encode(value, new ResultHooks(this.#linker, live, call.among), { root }),
+    );
     return live.found.length > 0 ? { ...payload, live: live.found } : payload;
   }
 
@@ -210,11 +262,17 @@ export class Executor {
 
   #scope(call: Call): Scope {
     const { id } = call;
+    // What a closure leaves behind may speak when nobody listens any more.
+    if (!this.#calls.has(id) || this.#ending.has(id)) throw released();
     return (
       this.#exchange.get(id) ??
       this.#exchange.open(id, {
         clock: systemClock,
         discards: true,
+        left: (value) => {
+          const current = this.#calls.get(id);
+          if (current?.result === value) current.cancel(new AbortError("Cannot go on: its caller needs no more of it"));
+        },
         send: this.#send,
         encode: (value, root) => this.#encode(value, root, call),
         encodeFailure: (error) => encodeFailure(error, this.#hooks),

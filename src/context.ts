@@ -24,6 +24,10 @@ export interface RunnerInfo {
 interface Place {
   runner: RunnerInfo | undefined;
   readonly calls: AsyncLocalStorage<Context>;
+  /** On a runner: makes a call for the closure that asks. The agent fills it in. */
+  nested: ((pool: string, request: object) => void) | undefined;
+  /** Makes what handles of other parts of the package stand for, by their type. */
+  readonly handles: Map<string, (data: unknown) => unknown>;
   /** Tables of live references that are not empty: a test sees that nothing stays in them. */
   readonly exchanges: Set<{ counts(): object }>;
 }
@@ -34,6 +38,8 @@ const realm = globalThis as { [slot]?: Place };
 export const place: Place = (realm[slot] ??= {
   runner: undefined,
   calls: new AsyncLocalStorage(),
+  nested: undefined,
+  handles: new Map(),
   exchanges: new Set(),
 });
 

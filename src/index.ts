@@ -8,7 +8,10 @@
  */
 export { closure, flame, pool } from "./flame/flame.ts";
 export type { Streaming } from "./flame/call.ts";
+export type { MapOptions, MapSettled } from "./flame/map.ts";
 export type { FlameOptions } from "./flame/options.ts";
+export type { PlaceOptions } from "./flame/place-options.ts";
+export type { Remote } from "./flame/remote.ts";
 export type { Wrapped } from "./flame/wrap.ts";
 export { defaults, local, shutdown } from "./runtime.ts";
 export type { CloseOptions, Pool } from "./pool/handle.ts";

@@ -11,6 +11,7 @@ import { place } from "./context.ts";
 import { resolveDuration } from "./duration.ts";
 import { type CloseOptions, type Pool, type PoolHost, PoolRegistry } from "./pool/handle.ts";
 import type { PoolOptions } from "./pool/options.ts";
+import type { NestedCall } from "./pool/nesting.ts";
 import { poolOptionNames } from "./pool/options.ts";
 import { refuseUnknown } from "./options.ts";
 import type { Backend } from "./ports/backend.ts";
@@ -59,12 +60,16 @@ const host: PoolHost = {
     if (live === 0) alive?.hold(false);
     else if (change === 1 && live === 1) (alive ??= systemClock.timer(2 ** 40, () => {})).hold(true);
   },
+  nested: (call) => nestedCalls.run!(call),
   started(pool) {
     if (started.size === 0) attachToProcess();
     started.add(pool);
   },
 };
 let fallback: Backend | undefined;
+
+/** Filled in by whoever knows how options are read. */
+export const nestedCalls: { run?: (call: NestedCall) => void } = {};
 
 export const registry = new PoolRegistry(host);
 

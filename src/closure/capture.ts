@@ -5,6 +5,7 @@
 import { isBuiltin } from "node:module";
 import { encode } from "../value/encode.ts";
 import type { Description, EncodeHooks, LiveCollector, PathStep, Payload } from "../value/port.ts";
+import { handleOf } from "../value/port.ts";
 import { baseOf, classOf, hasSerialize, nameOfClass, serialize } from "./classes.ts";
 import { type GroupHost, type Groups, findGroups, needGroups } from "./groups.ts";
 import { NotInScope } from "./inspect.ts";
@@ -13,7 +14,16 @@ import { explain, refuse } from "./refuse.ts";
 import { encodeFailure, foreignError } from "./result.ts";
 import { sentImport } from "./sent-units.ts";
 import { registry } from "./stamp.ts";
-import { type SourceFile, type Unit, bindingOf, importInfoOf, stampedFile, textOf, unitByNumber } from "./units.ts";
+import {
+  type SourceFile,
+  type Unit,
+  type UnitModule,
+  bindingOf,
+  importInfoOf,
+  stampedFile,
+  textOf,
+  unitByNumber,
+} from "./units.ts";
 
 /** An encoded call: what is sent, and the units that the runner must have before it. */
 export interface Captured {
@@ -21,6 +31,8 @@ export interface Captured {
   readonly units: Iterable<number>;
   /** The closure's own unit. */
   readonly root: Unit;
+  /** Code of units that this process has not made itself. */
+  readonly modules?: ReadonlyMap<number, UnitModule>;
 }
 
 /**
@@ -237,6 +249,8 @@ class CaptureHooks implements EncodeHooks, GroupHost {
   }
 
   #instance(value: object, path: Path): Description {
+    const stands = (value as { [handleOf]?: { readonly type: string; readonly data: unknown } })[handleOf];
+    if (stands) return { kind: "handle", ...stands };
     const Class = classOf(value);
     if (Class && hasSerialize(value)) return { kind: "custom", class: Class, state: value[serialize]() };
     if (!Class || !this.#travels(Class)) {

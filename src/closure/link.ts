@@ -3,6 +3,7 @@
  * exists once; groups exist once per distinct captures; everything else is made for the call that brought it.
  */
 import { createHash } from "node:crypto";
+import { place } from "../context.ts";
 import { decode } from "../value/decode.ts";
 import type { DecodeHooks } from "../value/port.ts";
 import { classByName, reviveInstance } from "./classes.ts";
@@ -186,6 +187,8 @@ export class Linker implements DecodeHooks {
       this.#origins.set(value, { unit, member });
       return value;
     }
+    const make = place.handles.get(type);
+    if (make) return make(data);
     if (type !== "group") throw new TypeError(`Cannot receive a handle of type "${type}": it is not known here`);
     const [bytes, member, ...buffers] = data as [Uint8Array, number, ...Uint8Array[]];
     const hash = createHash("sha256").update(bytes);

@@ -9,6 +9,9 @@ export const firstOfExecutors = 2 ** 20;
 /** How many an executor has, from its base on. */
 export const perExecutor = 1024;
 
+/** Numbers are 32 bits wide on the wire. */
+const mostRanges = 4_000_000;
+
 interface Numbers {
   next: number;
   end: number;
@@ -18,6 +21,13 @@ const slot = Symbol.for("tinderbox.units");
 const realm = globalThis as { [slot]?: Numbers };
 /** One for all copies of the package: they share their connections. */
 const numbers: Numbers = (realm[slot] ??= { next: 1, end: firstOfExecutors });
+
+let ranges = 0;
+/** On a parent: the first number of a range that no executor alive has. */
+export function takeRange(): number {
+  // Executors of long ago are gone when all numbers have been used.
+  return firstOfExecutors + (ranges++ % mostRanges) * perExecutor;
+}
 
 /**
  * Units that this process makes from now on have numbers from `base` to `base + perExecutor - 1`.

@@ -36,8 +36,11 @@ export class ReceiveHooks implements DecodeHooks {
     if (type !== "class" || !Array.isArray(data))
       throw new ProtocolError("Cannot receive a handle: its type is unknown");
     const [number, local, member] = data as unknown[];
-    const unit = typeof number === "number" && this.#sent.has(number) ? unitByNumber(number) : undefined;
-    if (!unit) throw new ProtocolError("Cannot receive an instance: its class was not sent to this runner");
+    if (typeof number !== "number" || !this.#sent.has(number))
+      throw new ProtocolError("Cannot receive an instance: its class was not sent to this runner");
+    const unit = unitByNumber(number);
+    // Passed on from one runner to another.
+    if (!unit) throw new TypeError("Cannot receive an instance: its class is known to runners only");
     const { file, info } = unit;
     const index = info ? file.analysis.units.indexOf(info) : -1;
     const binding = info ? undefined : [...file.bindings].find(([, candidate]) => candidate === unit)?.[0];

@@ -103,6 +103,9 @@ function travels(value: unknown, hooks: EncodeHooks): boolean {
   }
 }
 
+/** Through these files of ours a method or a live function is called. */
+const liveFolder = new URL("../live/", import.meta.url).pathname;
+
 /** The user's frames only, with the user's own file names, down the chain of causes. */
 function tidyStacks(error: Error, seen = new Set<unknown>()): void {
   if (seen.has(error)) return;
@@ -111,7 +114,9 @@ function tidyStacks(error: Error, seen = new Set<unknown>()): void {
   if (typeof stack === "string") {
     const lines = stack.split("\n");
     const own = lines.findIndex(
-      (line) => line.startsWith("    at ") && /[\\/]runners[\\/](executor|agent)\.[jt]s|node:internal/.test(line),
+      (line) =>
+        line.startsWith("    at ") &&
+        (/[\\/]runners[\\/](executor|agent)\.[jt]s|node:internal/.test(line) || line.includes(liveFolder)),
     );
     try {
       error.stack = (own > 0 ? lines.slice(0, own) : lines).join("\n").replace(/[?&]flame=[0-9a-f]+/g, "");

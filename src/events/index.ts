@@ -71,6 +71,17 @@ export interface EventMap {
   };
   /** A live function of this process has failed, or something that the runner asked for could not be sent. */
   "live.failed": { readonly pool: string; readonly call: number; readonly name: string; readonly error: unknown };
+  /** An object that `flame.place` keeps was made again on another runner, after the one that it was on was lost or drained. */
+  "placed.restarted": {
+    readonly pool: string;
+    readonly name: string;
+    /** Where it is now. */
+    readonly runner: string;
+    /** How often that has happened to this object. */
+    readonly restarts: number;
+    /** Why it was no longer where it was. */
+    readonly error: Error;
+  };
   /** A cast that a runner had accepted has failed: nobody else is told. */
   "cast.failed": { readonly pool: string; readonly name: string; readonly error: unknown };
   "hook.failed": { readonly event: string; readonly error: unknown };

@@ -1,6 +1,5 @@
 /** What `flame` returns: a promise of the result that can be iterated when the result can. */
-import { isAsyncIterable } from "../live/kinds.ts";
-import { show } from "../options.ts";
+import { IterablePromise } from "../live/promise.ts";
 
 /** A call whose result is iterated: `for await (const item of call)`, or `await` it for what the closure returned. */
 export interface Streaming<T, Item> extends Promise<T>, AsyncIterable<Item> {}
@@ -11,15 +10,7 @@ export interface Untyped {
   readonly [nothing]: never;
 }
 
-export class FlameCall<T> extends Promise<T> {
-  /** Iterates what the call returns. Leaving the loop lets go of it. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<unknown, unknown, undefined> {
-    const result: unknown = await this;
-    if (!isAsyncIterable(result))
-      throw new TypeError(`Cannot iterate the result of a call: it is ${show(result)}; await it`);
-    return yield* result;
-  }
-
+export class FlameCall<T> extends IterablePromise<T> {
   /** One that may fail unheard: a failure that nobody awaits is an event, never the end of the process. */
   static begin(
     start: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void,

@@ -8,7 +8,9 @@ import { registry } from "../runtime.ts";
 import { takeTrace } from "../trace.ts";
 import { FlameCall, type Streaming, type Untyped } from "./call.ts";
 import { cast } from "./cast.ts";
+import { map } from "./map.ts";
 import { type FlameOptions, checkFlameOptions } from "./options.ts";
+import { place } from "./place.ts";
 import { prepare, submit } from "./submit.ts";
 import { wrap } from "./wrap.ts";
 
@@ -59,7 +61,9 @@ export function flame(fn: (context: Context) => unknown, options: FlameOptions =
 }
 
 flame.cast = cast;
+flame.map = map;
 flame.wrap = wrap;
+flame.place = place;
 
 /** Says that a function travels: for wrappers of `flame` in files that do not import it. Returns it unchanged. */
 export function closure<F extends (...args: never[]) => unknown>(fn: F): F {

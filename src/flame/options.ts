@@ -1,5 +1,6 @@
 /** The options of a call, and the pool that it goes to. */
 import { AsyncLocalStorage } from "node:async_hooks";
+import { place } from "../context.ts";
 import { type Duration, resolveDuration } from "../duration.ts";
 import type { RunnerInfo } from "../context.ts";
 import { refuseUnknown, resolveBoolean, show } from "../options.ts";
@@ -57,6 +58,7 @@ export function poolOf({ pool: chosen, node }: FlameOptions, owner: string): Poo
   if (chosen === undefined && node !== undefined) return registry.get(readNode(node, owner).pool);
   if (chosen instanceof Pool) return chosen;
   if (typeof chosen === "string") return registry.get(chosen);
+  if (place.runner && chosen === undefined) return registry.handle(place.runner.pool);
   if (chosen !== undefined) throw new TypeError(`Cannot use option "pool" of ${owner}: a pool or its name is wanted`);
   return registry.has("default") ? registry.get("default") : registry.declare("default", {}, undefined);
 }

@@ -14,7 +14,7 @@ export interface Wrapped<A extends readonly unknown[], R> {
 }
 
 /** A function among the arguments stays with the caller: called on the runner it can only give a promise. */
-type Sendable<A extends readonly unknown[]> = {
+export type Sendable<A extends readonly unknown[]> = {
   [I in keyof A]: A[I] extends (...args: never[]) => infer R
     ? [R] extends [void | Promise<unknown>]
       ? A[I]

@@ -1,22 +1,24 @@
 /** Which end a value of each kind gets, on its own side and on the other. */
+import type { Duplex, Readable, Writable } from "node:stream";
 import { ProtocolError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { LiveValue } from "../value/port.ts";
+import { type Modes, readFlag, readModes, readNothing } from "./details.ts";
 import * as flavours from "./flavours.ts";
 import { exportFunction, remoteFunction } from "./function.ts";
-import { type ObjectShape, disposeOf, exportObject, remoteObject } from "./object.ts";
+import { exportObject, exportPlaced, importObject } from "./object.ts";
 import type { Exported, Imported, Line } from "./reference.ts";
 import { exportSignal, importSignal } from "./signal.ts";
-import { Outflow, Sink } from "./sink.ts";
+import { Outflow, Sink, type SinkOptions } from "./sink.ts";
 import { type SourceOptions, Source } from "./source.ts";
 import { Inflow, RemoteGenerator, type Watch } from "./stream.ts";
 
-type Writable = Parameters<typeof flavours.nodeWriter>[0];
-
 export interface Side {
   readonly clock: Clock;
-  /** A stream that nobody has read is closed: nobody else has it. */
+  /** A stream that nobody has read or written is closed: nobody else has it. */
   readonly discards?: boolean;
+  /** Whoever reads `value` goes before its end. */
+  left?(value: object): void;
 }
 
 function iterate(value: object): AsyncIterator<unknown> | Iterator<unknown> {
@@ -26,37 +28,69 @@ function iterate(value: object): AsyncIterator<unknown> | Iterator<unknown> {
 }
 
 /** The owner's end. */
-export function exportValue(live: LiveValue, line: Line, { clock, discards }: Side): Exported {
-  const { kind, value, run } = live;
+export function exportValue(live: LiveValue, line: Line, side: Side): Exported {
+  const { kind, value, run, passedOn } = live;
+  const { clock } = side;
+  const discards = side.discards === true || passedOn === true;
+  const left = (): void => side.left?.(value);
   const source = (options: Partial<SourceOptions> = {}): Source =>
-    new Source({ open: () => iterate(value), run, line, clock, ...options });
+    new Source({ open: () => iterate(value), run, line, clock, left, ...options });
+  const sink = (options: Pick<SinkOptions, "open" | "detail" | "discard">): Sink => new Sink({ line, run, ...options });
   switch (kind) {
     case "function":
       return exportFunction(live);
     case "object":
-      return exportObject(value, run, () => {});
+      return passedOn
+        ? { ...exportObject(value, run), end: async () => (value as AsyncDisposable)[Symbol.asyncDispose]() }
+        : exportObject(value, run);
     case "placed":
-      return exportObject(value, run, () => disposeOf(value));
+      return exportPlaced(value, run);
     case "signal":
       return exportSignal(live, line);
     case "iterable":
-      return source();
+      return source({
+        copy: true,
+        discard: passedOn ? () => void (value as AsyncGenerator).return(undefined) : undefined,
+      });
     case "readable": {
       const stream = value as ReadableStream;
       const discard = discards ? (): void => void stream.cancel().catch(() => {}) : undefined;
       return source({ detail: flavours.isByteStream(stream), discard });
     }
-    case "node-readable":
-      return source({
-        detail: flavours.modeOf(value),
-        discard: discards ? () => void (value as Writable).destroy() : undefined,
+    case "node-readable": {
+      const stream = value as Readable;
+      flavours.keepFailure(stream);
+      const discard = discards ? (): void => void stream.destroy() : undefined;
+      return source({ detail: flavours.modesOf(stream), discard });
+    }
+    case "writable": {
+      const stream = value as WritableStream;
+      const discard = discards ? (reason: Error): void => void stream.abort(reason).catch(() => {}) : undefined;
+      return sink({ open: (failed) => flavours.webWriter(stream, failed), discard });
+    }
+    case "node-writable": {
+      const stream = value as Writable;
+      flavours.keepFailure(stream);
+      const discard = discards ? (): void => void stream.destroy() : undefined;
+      return sink({
+        open: (failed) => flavours.nodeWriter(stream, failed),
+        detail: flavours.modesOf(stream),
+        discard,
       });
-    case "writable":
-      return new Sink(line, run, () => flavours.webWriter(value as WritableStream));
-    case "node-writable":
-      return new Sink(line, run, () => flavours.nodeWriter(value as Writable), flavours.modeOf(value));
-    case "node-duplex":
-      return duplex(source(), new Sink(line, run, () => flavours.nodeWriter(value as Writable)), value as Writable);
+    }
+    case "node-duplex": {
+      const stream = value as Duplex;
+      flavours.keepFailure(stream);
+      return duplex(
+        source({
+          open: () => flavours.iterateHalf(stream),
+          last: () => stream.writableEnded || stream.destroyed,
+        }),
+        sink({ open: (failed) => flavours.nodeWriter(stream, failed) }),
+        stream,
+        discards,
+      );
+    }
   }
 }
 
@@ -69,73 +103,93 @@ export interface Import {
 const passive: Imported = { end() {} };
 
 /** The other end. What comes from there is checked: `detail` is whatever the peer has sent. */
-export function importValue(kind: string, detail: unknown, line: Line, watch: Watch): Import {
+export function importValue(kind: string, detail: unknown, line: Line, watch: Watch, decode: Decode): Import {
   switch (kind) {
     case "function":
+      readNothing(detail, kind);
       return { value: remoteFunction(line), end: passive };
     case "object":
-      return { value: remoteObject(detail as ObjectShape, line), end: passive };
+      return { value: importObject(detail, line), end: passive };
     case "signal":
-      return importSignal(detail);
+      return importSignal(detail, decode);
     case "iterable":
+      readNothing(detail, kind);
       return inflow(line, watch, (from) => new RemoteGenerator(from));
-    case "readable":
-      return inflow(line, watch, (from) => flavours.webReadable(from, detail === true));
-    case "node-readable":
-      return inflow(line, watch, (from) => flavours.nodeReadable(from, (detail as NodeDetail).objectMode));
+    case "readable": {
+      const bytes = readFlag(detail, kind);
+      return inflow(line, watch, (from) => flavours.webReadable(from, bytes));
+    }
+    case "node-readable": {
+      const modes = readModes(detail, kind);
+      return inflow(line, watch, (from) => flavours.nodeReadable(from, modes));
+    }
     case "writable":
-      return outflow(line, (detail as NodeDetail).credit, (to) => flavours.webWritable(to));
+      readNothing(detail, kind);
+      return outflow(line, watch, (to) => flavours.webWritable(to));
     case "node-writable": {
-      const { credit, objectMode } = detail as NodeDetail;
-      return outflow(line, credit, (to) => flavours.nodeWritable(to, objectMode));
+      const modes = readModes(detail, kind);
+      return outflow(line, watch, (to) => flavours.nodeWritable(to, modes));
     }
     case "node-duplex":
-      return importDuplex(detail as NodeDetail, line, watch);
+      return importDuplex(readModes(detail, kind), line, watch);
     default:
       throw new ProtocolError("Cannot receive a reference: its kind is unknown");
   }
 }
 
-interface NodeDetail {
-  readonly credit: number;
-  readonly objectMode: boolean;
-}
+/** Reads a value that was encoded by itself. */
+export type Decode = (bytes: Uint8Array) => unknown;
 
 function inflow(line: Line, watch: Watch, make: (from: Inflow) => object): Import {
   const end = new Inflow(line, watch);
   return { value: make(end), end };
 }
 
-function outflow(line: Line, credit: number, make: (to: Outflow) => object): Import {
-  const end = new Outflow(line, credit);
+function outflow(line: Line, watch: Watch, make: (to: Outflow) => object): Import {
+  const end = new Outflow(line, watch);
   return { value: make(end), end };
 }
 
 /** Both directions under one number: items that the owner gets are written, credit that it gets is for what is read. */
-function duplex(source: Source, sink: Sink, stream: Writable): Exported {
+function duplex(source: Source, sink: Sink, stream: Duplex, discards: boolean): Exported {
   return {
-    detail: { ...sink.detail, ...flavours.modeOf(stream) },
+    detail: flavours.modesOf(stream),
+    methods: [...source.methods, ...sink.methods],
+    get begun() {
+      return source.begun || sink.begun;
+    },
     item: (mark, item, bytes) => sink.item(mark, item, bytes),
     credit: (bytes) => source.credit(bytes),
-    call: (method, args) =>
-      method === "return" || method === "throw" ? source.call(method, args) : sink.call(method, args),
-    async end() {
-      await Promise.all([source.end(), sink.end()]);
-      stream.destroy();
+    call: (method, args) => (source.methods.includes(method) ? source.call(method, args) : sink.call(method, args)),
+    async end(error) {
+      await Promise.all([source.end(), sink.end(error)]);
+      if (discards) stream.destroy();
     },
   };
 }
 
-function importDuplex({ credit, objectMode }: NodeDetail, line: Line, watch: Watch): Import {
+function importDuplex(modes: Modes, line: Line, watch: Watch): Import {
   // Neither direction alone lets go of the stream.
+  const half = (): Line => {
+    let held = true;
+    return {
+      ...line,
+      release() {
+        if (held && --open === 0) line.release();
+        held = false;
+      },
+    };
+  };
   let open = 2;
-  const half = { ...line, release: () => void (--open === 0 && line.release()) };
-  const from = new Inflow(half, watch);
-  const to = new Outflow(half, credit);
+  const from = new Inflow(half(), watch);
+  const to = new Outflow(half(), watch);
   return {
-    value: flavours.nodeDuplex(from, to, objectMode),
+    value: flavours.nodeDuplex(from, to, modes),
     end: {
-      item: (mark, value, bytes) => from.item(mark, value, bytes),
+      item(mark, value, bytes) {
+        from.item(mark, value, bytes);
+        if (mark === "fail") to.item(mark, value);
+      },
       credit: (bytes) => to.credit(bytes),
       end(error) {
         from.end(error);

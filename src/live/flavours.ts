@@ -2,9 +2,9 @@
 import { createRequire } from "node:module";
 import { callbackify } from "node:util";
 import type { Duplex as NodeDuplex, Readable as NodeReadable, Writable as NodeWritable } from "node:stream";
-import type { Inflow } from "./stream.ts";
-import { RemoteGenerator } from "./stream.ts";
+import type { Modes } from "./details.ts";
 import type { Outflow, Writer } from "./sink.ts";
+import type { Inflow } from "./stream.ts";
 
 /** Loaded when a stream of Node's is met: whoever has one has loaded it already. */
 function nodeStreams(): typeof import("node:stream") {
@@ -39,49 +39,63 @@ export function webReadable(inflow: Inflow, bytes: boolean): ReadableStream<unkn
 }
 
 export function webWritable(outflow: Outflow): WritableStream<unknown> {
-  let failed: ((reason: unknown) => void) | undefined;
-  outflow.onFailure((reason) => failed?.(reason));
   return new WritableStream({
-    start: (controller) => void (failed = (reason) => controller.error(reason)),
+    start(controller) {
+      // Held, the stream would never be garbage: its scope holds the outflow.
+      const weak = new WeakRef(controller);
+      outflow.onFailure((reason) => weak.deref()?.error(reason));
+    },
     write: (chunk) => outflow.write(chunk),
     close: () => outflow.close(),
     abort: (reason) => outflow.abort(reason),
   });
 }
 
-export function nodeReadable(inflow: Inflow, objectMode: boolean): NodeReadable {
+export function nodeReadable(inflow: Inflow, modes: Modes): NodeReadable {
   const { Readable } = nodeStreams();
-  return Readable.from(new RemoteGenerator(inflow), { objectMode });
-}
-
-export function nodeWritable(outflow: Outflow, objectMode: boolean): NodeWritable {
-  const { Writable } = nodeStreams();
-  const stream: NodeWritable = new Writable({ ...writing(outflow), objectMode });
-  outflow.onFailure((reason) => void stream.destroy(reason as Error));
-  return stream;
-}
-
-export function nodeDuplex(inflow: Inflow, outflow: Outflow, objectMode: boolean): NodeDuplex {
-  const { Duplex } = nodeStreams();
-  const read = (stream: NodeDuplex): void => {
-    inflow.next().then(
-      ({ done, value }) => void stream.push(done ? null : value),
-      (error: unknown) => void stream.destroy(error as Error),
-    );
-  };
-  const stream: NodeDuplex = new Duplex({
-    ...writing(outflow),
-    objectMode,
+  const stream: NodeReadable = new Readable({
+    objectMode: modes.readableObjectMode,
     read() {
-      read(this);
+      read(this, inflow, modes);
     },
     destroy(error, done) {
-      const left = Promise.allSettled([inflow.finish("return", undefined), error ? outflow.abort(error) : undefined]);
-      tell(left, () => done(error));
+      tell(leave(inflow), () => done(error));
     },
   });
-  outflow.onFailure((reason) => void stream.destroy(reason as Error));
-  return stream;
+  return decoded(stream, modes);
+}
+
+export function nodeWritable(outflow: Outflow, { writableObjectMode }: Modes): NodeWritable {
+  const { Writable } = nodeStreams();
+  const stream: NodeWritable = new Writable({
+    ...writing(outflow),
+    objectMode: writableObjectMode,
+    destroy(error, done) {
+      tell(outflow.abort(error ?? destroyed()), () => done(error));
+    },
+  });
+  return failing(stream, outflow);
+}
+
+export function nodeDuplex(inflow: Inflow, outflow: Outflow, modes: Modes): NodeDuplex {
+  const { Duplex } = nodeStreams();
+  const stream: NodeDuplex = new Duplex({
+    ...writing(outflow),
+    readableObjectMode: modes.readableObjectMode,
+    writableObjectMode: modes.writableObjectMode,
+    read() {
+      read(this, inflow, modes, (ended) => {
+        if (ended !== true) return;
+        // Nothing more can be written over there: who only reads need not end what it does not use.
+        outflow.ended();
+        this.allowHalfOpen = false;
+      });
+    },
+    destroy(error, done) {
+      tell(Promise.allSettled([leave(inflow), outflow.abort(error ?? destroyed())]), () => done(error));
+    },
+  });
+  return failing(decoded(stream, modes), outflow);
 }
 
 type Done = (error?: Error | null) => void;
@@ -90,30 +104,74 @@ function tell(promise: Promise<unknown>, done: Done): void {
   callbackify(async () => void (await promise))(done);
 }
 
+/** Who destroys a stream does not hear how its source has taken it. */
+async function leave(inflow: Inflow): Promise<void> {
+  await inflow.finish("return", undefined).catch(() => {});
+}
+
+function destroyed(): Error {
+  return Object.assign(new Error("Cannot finish a stream: it was destroyed before its end"), {
+    code: "ERR_STREAM_PREMATURE_CLOSE",
+  });
+}
+
+function read(stream: NodeReadable, inflow: Inflow, modes: Modes, ended?: (value: unknown) => void): void {
+  inflow.next().then(
+    ({ done, value }) => {
+      if (!done) return void stream.push(value, modes.encoding ?? undefined);
+      ended?.(value);
+      stream.push(null);
+    },
+    (error: unknown) => void stream.destroy(error as Error),
+  );
+}
+
+/** One that gives strings does so on the other side, too. */
+function decoded<S extends NodeReadable>(stream: S, { encoding }: Modes): S {
+  return encoding === null ? stream : stream.setEncoding(encoding);
+}
+
+/** Held, the stream would never be garbage: its scope holds the outflow. */
+function failing<S extends NodeWritable>(stream: S, outflow: Outflow): S {
+  const weak = new WeakRef(stream);
+  outflow.onFailure((reason) => void weak.deref()?.destroy(reason as Error));
+  return stream;
+}
+
 function writing(outflow: Outflow) {
   return {
-    write(chunk: unknown, _encoding: string, done: Done): void {
-      tell(outflow.write(chunk), done);
+    // Strings stay strings: the stream that they are for may have an encoding of its own.
+    decodeStrings: false,
+    write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
+      const text = typeof chunk === "string" && !/^utf-?8$/i.test(encoding);
+      tell(outflow.write(text ? Buffer.from(chunk, encoding) : chunk), done);
     },
     final(done: Done): void {
       tell(outflow.close(), done);
     },
-    destroy(error: Error | null, done: Done): void {
-      if (error) tell(outflow.abort(error), () => done(error));
-      else done(null);
-    },
   };
 }
 
-export function webWriter(stream: WritableStream): Writer {
-  return stream.getWriter();
+export function webWriter(stream: WritableStream, failed: (error: unknown) => void): Writer {
+  const writer = stream.getWriter();
+  writer.closed.catch(failed);
+  return {
+    write: (chunk) => writer.write(chunk),
+    close: () => writer.close(),
+    abort: (reason) => writer.abort(reason),
+    // Its lock is not ours when it has failed in between.
+    leave: () => writer.releaseLock(),
+  };
 }
 
-export function nodeWriter(stream: NodeWritable): Writer {
-  let failure: Error | undefined;
-  stream.on("error", (error) => void (failure ??= error));
+export function nodeWriter(stream: NodeWritable, failed: (error: unknown) => void): Writer {
+  let failure: unknown;
+  stream.on("error", (error) => failed((failure ??= error)));
+  stream.on("close", () => {
+    if (!stream.writableFinished) failed((failure ??= destroyed()));
+  });
   const settle =
-    (resolve: () => void, reject: (error: Error) => void): Done =>
+    (resolve: () => void, reject: (error: unknown) => void): Done =>
     (error) => {
       if (error) reject(error);
       else resolve();
@@ -121,15 +179,42 @@ export function nodeWriter(stream: NodeWritable): Writer {
   return {
     write: (value) =>
       new Promise<void>((resolve, reject) => {
-        if (failure) reject(failure);
+        if (failure !== undefined) reject(failure);
         else stream.write(value, settle(resolve, reject));
       }),
-    close: () => new Promise<void>((resolve, reject) => void stream.end(settle(resolve, reject))),
-    abort: (reason) => void stream.destroy(reason instanceof Error ? reason : new Error(String(reason))),
+    async close() {
+      // What is read from may have been written to by its owner, and the output of this process goes on.
+      if (stream.writableEnded || stream.destroyed || isStandard(stream)) return;
+      await new Promise<void>((resolve, reject) => void stream.end(settle(resolve, reject)));
+    },
+    abort(reason) {
+      if (isStandard(stream)) return;
+      stream.destroy(reason instanceof Error ? reason : new Error(String(reason)));
+    },
+    leave() {},
   };
 }
 
-export function modeOf(stream: object): { readonly objectMode: boolean } {
-  const { readableObjectMode, writableObjectMode } = stream as NodeDuplex;
-  return { objectMode: readableObjectMode === true || writableObjectMode === true };
+/** As Node marks `process.stdout` and `process.stderr`, which cannot be closed. */
+function isStandard(stream: NodeWritable): boolean {
+  return (stream as { readonly _isStdio?: unknown })._isStdio === true;
+}
+
+export function modesOf(stream: object): Modes {
+  const { readableObjectMode, writableObjectMode, readableEncoding } = stream as NodeDuplex;
+  return {
+    readableObjectMode: readableObjectMode === true,
+    writableObjectMode: writableObjectMode === true,
+    encoding: readableEncoding ?? null,
+  };
+}
+
+/** A reader that leaves a stream with two directions leaves the other one alone. */
+export function iterateHalf(stream: NodeDuplex): AsyncIterator<unknown> {
+  return stream.iterator({ destroyOnReturn: false });
+}
+
+/** Until somebody reads, a failure has nobody to hear it, and would be the end of this process. The reader is told. */
+export function keepFailure(stream: NodeReadable | NodeWritable): void {
+  stream.on("error", () => {});
 }

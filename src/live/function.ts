@@ -25,11 +25,14 @@ export function live<F extends (...args: never[]) => unknown>(fn: F): Live<F> {
   return disposable(wrapper as (...args: never[]) => Promise<unknown>, () => {}) as Live<F>;
 }
 
-export function exportFunction({ value, run }: LiveValue): Exported {
+export function exportFunction({ value, run, passedOn }: LiveValue): Exported {
   const fn = value as (...args: readonly unknown[]) => unknown;
   return {
+    methods: [""],
     call: (_method, args) => run(() => fn(...args)),
-    end() {},
+    end() {
+      if (passedOn) (value as Disposable)[Symbol.dispose]();
+    },
   };
 }
 

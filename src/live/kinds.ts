@@ -7,7 +7,7 @@ const slot = Symbol.for("tinderbox.live");
 const marks = ((globalThis as { [slot]?: WeakMap<object, LiveKind> })[slot] ??= new WeakMap<object, LiveKind>());
 
 /** From here on `value` is sent as a live reference, also when a closure captures it. */
-export function mark<T extends object>(value: T, kind: "function" | "object"): T {
+export function mark<T extends object>(value: T, kind: "function" | "object" | "iterable"): T {
   marks.set(value, kind);
   return value;
 }

@@ -3,31 +3,32 @@
  * not yet heard. All of them end with the call at the latest.
  */
 import { ProtocolError, TinderboxError } from "../errors.ts";
-import type { Clock, Timer } from "../ports/clock.ts";
-import type { LiveValue, Payload, Reference } from "../value/port.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { LiveKind, LiveValue, Payload, Reference } from "../value/port.ts";
 import type { LiveMessage } from "../wire/live-messages.ts";
 import { exportValue, importValue } from "./ends.ts";
-import type { Exported, Imported, Line, Mark } from "./reference.ts";
+import { asResult, mark } from "./kinds.ts";
+import { Questions, type QuestionsHost } from "./questions.ts";
+import type { Exported, Imported, Line, Mark, Told } from "./reference.ts";
+import { weigh } from "./window.ts";
+import { Words, type WordsHost } from "./words.ts";
 
 /** What a scope needs of the side that it is on. */
-export interface ScopeHost {
+export interface ScopeHost extends QuestionsHost, WordsHost {
   readonly clock: Clock;
-  /** Streams that this side has lent and nobody has read are closed at the end. */
+  /** Streams that this side has lent and nobody has read or written are closed at the end. */
   readonly discards?: boolean;
   send(message: LiveMessage): void;
-  /** Throws `CaptureError` for what cannot travel. */
-  encode(value: unknown, root: string): Payload;
-  encodeFailure(error: unknown): Payload;
   /** Throws for what cannot be understood; `ProtocolError` when the peer is not to be trusted. */
   decode(payload: Payload, live: readonly unknown[]): unknown;
-  /** How long the other side may take for something that it was asked; never, while its call runs and has a clock itself. */
-  limit?(): { readonly ms: number; error(): Error } | undefined;
   /** Something that was asked of this side has failed. */
   failed?(error: unknown): void;
+  /** Whoever reads `value`, a stream of this side, goes before its end. */
+  left?(value: object): void;
   /** Nothing that was borrowed is needed any more. */
   idle?(): void;
-  /** Somebody waits for an item of a stream, or nobody does any more. */
-  waiting?(waits: boolean): void;
+  /** Somebody waits for an item of the stream `reference`, or nobody does any more. */
+  waiting?(waits: boolean, reference: number): void;
 }
 
 type Of<T extends LiveMessage["type"]> = Extract<LiveMessage, { type: T }>;
@@ -45,15 +46,8 @@ interface Borrowed {
   told: number;
 }
 
-interface Asked {
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
-  readonly timer: Timer | undefined;
-}
-
 const marks: readonly Mark[] = ["item", "end", "fail"];
-/** What an item counts for besides its own bytes, so that empty ones are not without limit. */
-const itemBytes = 64;
+const none: readonly Uint8Array[] = [];
 
 /** When what stands for a value of the other side is garbage, the other side may let the value go. */
 const dropped = new FinalizationRegistry<() => void>((release) => release());
@@ -66,14 +60,20 @@ export class Scope {
   readonly #borrowed = new Map<number, Borrowed>();
   /** Which of our own values stands for which of theirs: it goes back as what it is there. */
   readonly #theirs = new WeakMap<object, number>();
-  readonly #asked = new Map<number, Asked>();
+  readonly #asked: Questions;
+  readonly #words: Words;
   #nextReference = 1;
-  #nextCall = 1;
   #over: Error | undefined;
+  #ending: AbortController | undefined;
+  #begun = false;
 
   constructor(id: number, host: ScopeHost) {
     this.id = id;
     this.#host = host;
+    this.#asked = new Questions(host, () => this.lookIdle());
+    this.#words = new Words(host, (reference, back, mark, payload) => {
+      if (!this.#over) this.#send({ type: "item", id, reference, back, mark, value: this.lend(payload) });
+    });
   }
 
   get lent(): number {
@@ -94,8 +94,15 @@ export class Scope {
 
   /** A stream that was lent has been read from or written to: the call cannot be made a second time. */
   get begun(): boolean {
-    for (const { end } of this.#lent.values()) if ((end as { begun?: boolean }).begun) return true;
-    return false;
+    for (const { end } of this.#lent.values()) if (end.begun) return true;
+    return this.#begun;
+  }
+
+  /** The other side takes too long over a stream that it has lent. */
+  fail(reference: number, error: Error): void {
+    const borrowed = this.#borrowed.get(reference);
+    borrowed?.end.end(error);
+    this.#release(reference, borrowed);
   }
 
   /** Makes a payload ready to leave: its live values get numbers that the other side may use. */
@@ -110,13 +117,36 @@ export class Scope {
     return references?.map(([kind, number, detail]) => this.#borrow(kind, number, detail)) ?? [];
   }
 
+  /** The same, to be lent to somebody else: what is on this side is only on its way. */
+  forward(references: readonly Reference[] = []): LiveValue[] {
+    const values = this.borrow(references);
+    return references.map(([kind, number], index) => {
+      const own = kind === "own" ? this.#lent.get(number) : undefined;
+      return (
+        own?.live ?? { kind: kind as LiveKind, value: values[index] as object, run: (act) => act(), passedOn: true }
+      );
+    });
+  }
+
+  /** Asks something that concerns no reference; the answer is a ref-result with the number that `send` gets. */
+  question(send: (number: number) => Promise<void> | undefined): Promise<unknown> {
+    return this.#asked.ask("", undefined, send);
+  }
+
+  /** Aborts when nothing of the call is needed any more. */
+  get ended(): AbortSignal {
+    this.#ending ??= new AbortController();
+    if (this.#over) this.#ending.abort(this.#over);
+    return this.#ending.signal;
+  }
+
   receive(message: LiveMessage): void {
     switch (message.type) {
       case "ref-call":
         this.#answer(message);
         break;
       case "ref-result":
-        this.#hear(message);
+        this.#asked.hear(message.number, message.failed, () => this.#read(message.value));
         break;
       case "ref-release":
         this.#forget(message.reference, message.count);
@@ -125,33 +155,25 @@ export class Scope {
         this.#item(message);
         break;
       case "credit":
-        if (message.back) this.#borrowed.get(message.reference)?.end.credit?.(message.bytes);
-        else {
-          const lent = this.#lent.get(message.reference);
-          if (lent && !lent.end.credit) throw wrongUse("credit", message.reference);
-          lent?.end.credit?.(message.bytes);
-        }
+        this.#credit(message);
         break;
     }
   }
 
   /** Nothing of it is needed any more. Resolves when everything that was lent has cleaned up behind itself. */
-  async end(error: Error = released()): Promise<void> {
+  async end(error?: Error): Promise<void> {
     if (this.#over) return;
-    this.#over = error;
-    const [asked, borrowed, lent] = [[...this.#asked.values()], [...this.#borrowed.values()], [...this.#lent.values()]];
-    this.#asked.clear();
+    const over = (this.#over = error ?? released());
+    const [borrowed, lent] = [[...this.#borrowed.values()], [...this.#lent.values()]];
     this.#borrowed.clear();
     this.#lent.clear();
     this.#numbers.clear();
-    for (const { reject, timer } of asked) {
-      timer?.cancel();
-      reject(error);
-    }
-    for (const { end } of borrowed) end.end(error);
+    this.#asked.end(over);
+    this.#ending?.abort(over);
+    for (const { end } of borrowed) end.end(over);
     // A failing clean-up of the user's is an event; the others run all the same.
     await Promise.all(
-      lent.map(async ({ end }) => end.end()).map((done) => done.catch((cause) => this.#host.failed?.(cause))),
+      lent.map(async ({ end }) => end.end(error)).map((done) => done.catch((cause) => this.#host.failed?.(cause))),
     );
   }
 
@@ -182,9 +204,10 @@ export class Scope {
       known.told++;
       return alive;
     }
-    const { value, end } = importValue(kind, detail, this.#line(number, false), {
-      waiting: (waits) => this.#host.waiting?.(waits),
-    });
+    const watch = { waiting: (waits: boolean): void => this.#host.waiting?.(waits, number) };
+    const { value, end } = importValue(kind, detail, this.#line(number, false), watch, (bytes) => this.#reason(bytes));
+    // It may be handed on, and its class travels no more than others that hold on to a process.
+    if (kind === "iterable") mark(value, "iterable");
     const borrowed: Borrowed = { value: new WeakRef(value), end, told: (known?.told ?? 0) + 1 };
     this.#borrowed.set(number, borrowed);
     this.#theirs.set(value, number);
@@ -194,11 +217,19 @@ export class Scope {
 
   #line(number: number, own: boolean): Line {
     return {
-      item: (value) => this.#sendItem(number, own, 0, value),
-      end: (value) => void this.#sendItem(number, own, 1, value),
-      fail: (error) => void this.#sendItem(number, own, 2, error),
+      item: (value, copy) => {
+        if (this.#over) throw this.#over;
+        return this.#words.item(number, own, value, copy);
+      },
+      end: (value) => {
+        if (!this.#over) this.#words.last(number, own, value);
+      },
+      fail: (error) => {
+        if (!this.#over) this.#words.failure(number, own, error);
+      },
+      encode: (value) => this.#words.plain(value),
       credit: (bytes) => this.#send({ type: "credit", id: this.id, reference: number, back: own, bytes }),
-      call: (method, args) => this.#ask(number, method, args),
+      call: (method, args, told) => this.#ask(number, method, args, told),
       release: () => this.#release(number, this.#borrowed.get(number)),
     };
   }
@@ -207,81 +238,70 @@ export class Scope {
     if (!this.#over) this.#host.send(message);
   }
 
-  #sendItem(reference: number, back: boolean, mark: number, value: unknown): number | Promise<number> {
-    if (this.#over) throw this.#over;
-    const payload = mark === 2 ? this.#host.encodeFailure(value) : this.#host.encode(value, "item");
-    const bytes =
-      itemBytes + payload.bytes.length + payload.buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0);
-    const send = (): number => {
-      this.#send({ type: "item", id: this.id, reference, back, mark, value: this.lend(payload) });
-      return bytes;
-    };
-    return payload.pending ? payload.pending.then(send) : send();
+  /** What cannot be understood is a reason as well. */
+  #reason(bytes: Uint8Array): unknown {
+    try {
+      return this.#host.decode({ bytes, buffers: none }, []);
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error;
+      return error;
+    }
+  }
+
+  #credit({ reference, back, bytes }: Of<"credit">): void {
+    const end = back ? this.#borrowed.get(reference)?.end : this.#lent.get(reference)?.end;
+    if (end && !end.credit) throw wrongUse("credit", reference);
+    end?.credit?.(bytes);
   }
 
   #item({ reference, back, mark, value: payload }: Of<"item">): void {
     const end = back ? this.#borrowed.get(reference)?.end : this.#lent.get(reference)?.end;
     // It was let go while this was on its way.
-    if (!end) return;
-    if (!end.item || marks[mark] === undefined) throw wrongUse("an item", reference);
-    const bytes =
-      itemBytes + payload.bytes.length + payload.buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0);
+    if (!end) return this.#decline(payload.references);
+    const word = marks[mark];
+    if (!end.item || word === undefined || (!back && word !== "item")) throw wrongUse("an item", reference);
+    const bytes = weigh(payload);
     let value: unknown;
     try {
       value = this.#read(payload);
     } catch (error) {
       if (error instanceof ProtocolError) throw error;
-      end.item("fail", error, bytes);
-      return;
+      return end.item("fail", error, bytes);
     }
-    end.item(marks[mark], value, bytes);
+    if (word === "fail") this.#host.heard?.(value);
+    end.item(word, value, bytes);
+  }
+
+  /** What nobody will look at holds on to nothing. */
+  #decline(references: readonly Reference[] | undefined): void {
+    for (const [kind, reference] of references ?? []) {
+      if (kind === "own") continue;
+      const borrowed = this.#borrowed.get(reference);
+      if (borrowed) borrowed.told++;
+      else this.#send({ type: "ref-release", id: this.id, reference, count: 1 });
+    }
   }
 
   #read(payload: Payload): unknown {
     return this.#host.decode(payload, this.borrow(payload.references));
   }
 
-  #ask(reference: number, method: string, args: readonly unknown[]): Promise<unknown> {
-    const promise = new Promise<unknown>((resolve, reject) => {
+  #ask(reference: number, method: string, args: unknown, told?: Told): Promise<unknown> {
+    return this.#asked.ask(method, told, (number) => {
       if (this.#over) throw this.#over;
       const payload = this.#host.encode(args, "arguments");
-      const number = this.#nextCall++;
-      const limit = this.#host.limit?.();
-      const timer = limit && this.#host.clock.timer(limit.ms, () => this.#settle(number)?.reject(limit.error()));
-      this.#asked.set(number, { resolve, reject, timer });
       const send = (): void =>
         this.#send({ type: "ref-call", id: this.id, number, reference, method, value: this.lend(payload) });
-      if (payload.pending) payload.pending.then(send, (error: unknown) => this.#settle(number)?.reject(error));
-      else send();
+      if (payload.pending) return payload.pending.then(send);
+      send();
+      return undefined;
     });
-    // A failure that nobody awaits has its event on the other side; it must not be the end of this process.
-    promise.catch(() => {});
-    return promise;
-  }
-
-  #settle(number: number): Asked | undefined {
-    const asked = this.#asked.get(number);
-    this.#asked.delete(number);
-    asked?.timer?.cancel();
-    return asked;
-  }
-
-  #hear({ number, failed, value: payload }: Of<"ref-result">): void {
-    const asked = this.#settle(number);
-    try {
-      // Also for nobody: what it brings along must be known to be let go.
-      const value = this.#read(payload);
-      if (failed) asked?.reject(value);
-      else asked?.resolve(value);
-    } catch (error) {
-      asked?.reject(error);
-      if (error instanceof ProtocolError) throw error;
-    }
   }
 
   #answer({ number, reference, method, value: payload }: Of<"ref-call">): void {
     const lent = this.#lent.get(reference);
-    if (lent && !lent.end.call) throw wrongUse("a call", reference);
+    const end = lent?.end;
+    if (end && (!end.call || end.methods?.includes(method) === false)) throw wrongUse("a call", reference);
     let args: unknown;
     try {
       args = this.#read(payload);
@@ -297,7 +317,7 @@ export class Scope {
 
   async #run(number: number, act: () => Promise<unknown>): Promise<void> {
     try {
-      const value = this.#host.encode(await act(), "result");
+      const value = this.#host.encode(asResult(await act()), "result");
       if (value.pending) await value.pending;
       this.#send({ type: "ref-result", id: this.id, number, failed: false, value: this.lend(value) });
     } catch (error) {
@@ -313,9 +333,13 @@ export class Scope {
 
   #forget(reference: number, count: number): void {
     const lent = this.#lent.get(reference);
+    if (reference >= this.#nextReference || (lent && count > lent.told))
+      throw new ProtocolError(`Cannot let go of reference ${reference}: it was not given out so often`);
     if (!lent) return;
     lent.told -= count;
-    if (lent.told > 0) return;
+    // A placed object stays for as long as its call: streams that its methods gave may still be read.
+    if (lent.told > 0 || lent.live.kind === "placed") return;
+    this.#begun = this.begun;
     this.#lent.delete(reference);
     this.#numbers.delete(lent.live.value);
     void (async () => lent.end.end())().catch((error: unknown) => this.#host.failed?.(error));
@@ -326,7 +350,14 @@ export class Scope {
     this.#borrowed.delete(number);
     this.#send({ type: "ref-release", id: this.id, reference: number, count: borrowed.told });
     borrowed.end.end(released());
-    if (this.#borrowed.size === 0) this.#host.idle?.();
+    this.lookIdle();
+  }
+
+  /** Tells when nothing is needed: whoever has asked something still needs it, also when nothing stands for it any more. */
+  lookIdle(): void {
+    if (this.#over || this.#asked.size > 0) return;
+    for (const { end } of this.#borrowed.values()) if (!end.passive) return;
+    this.#host.idle?.();
   }
 }
 

@@ -1,45 +1,42 @@
 /** The two ends of an AbortSignal: it aborts on the other side as well. */
+import { types } from "node:util";
 import type { LiveValue } from "../value/port.ts";
+import { wrong } from "./details.ts";
 import type { Exported, Imported, Line } from "./reference.ts";
 
 export function exportSignal({ value }: LiveValue, line: Line): Exported {
   const signal = value as AbortSignal;
-  const abort = (): void => {
-    try {
-      line.end(signal.reason);
-    } catch {
-      line.end(new DOMException("This operation was aborted", "AbortError"));
-    }
-  };
+  const abort = (): void => tell(signal.reason, line);
   if (!signal.aborted) signal.addEventListener("abort", abort, { once: true });
   return {
-    detail: signal.aborted ? { reason: reasonOf(signal) } : null,
+    detail: signal.aborted ? (line.encode(signal.reason) ?? line.encode(unsaid())) : null,
     end: () => signal.removeEventListener("abort", abort),
   };
 }
 
-export function importSignal(detail: unknown): { readonly value: object; readonly end: Imported } {
+/** A reason that cannot travel is one that nobody gave. */
+function tell(reason: unknown, line: Line): void {
+  try {
+    const sent = line.item(reason, false);
+    if (typeof sent !== "number") sent.catch(() => tell(unsaid(), line));
+  } catch {
+    line.item(unsaid(), false);
+  }
+}
+
+function unsaid(): DOMException {
+  return new DOMException("This operation was aborted", "AbortError");
+}
+
+/** `detail` is the reason of one that is aborted already. */
+export function importSignal(
+  detail: unknown,
+  decode: (bytes: Uint8Array) => unknown,
+): { readonly value: object; readonly end: Imported } {
   const controller = new AbortController();
-  if (detail) controller.abort(revive((detail as { reason: Reason }).reason));
-  return { value: controller.signal, end: { item: (_mark, reason) => controller.abort(reason), end() {} } };
-}
-
-interface Reason {
-  readonly name: string;
-  readonly message: string;
-  readonly thrown: boolean;
-}
-
-/** What travels beside a message is plain data. */
-function reasonOf({ reason }: AbortSignal): Reason {
-  const error = reason as Error;
-  return reason instanceof Error
-    ? { name: error.name, message: error.message, thrown: true }
-    : { name: "", message: String(reason), thrown: false };
-}
-
-function revive({ name, message, thrown }: Reason): unknown {
-  if (!thrown) return message;
-  if (name === "AbortError" || name === "TimeoutError") return new DOMException(message, name);
-  return Object.assign(new Error(message), { name });
+  if (types.isUint8Array(detail)) controller.abort(decode(detail));
+  else if (detail !== null) throw wrong("signal");
+  // Held until its scope ends: listeners of a signal that is itself forgotten are to be called all the same.
+  const item = (_mark: unknown, reason: unknown): void => controller.abort(reason);
+  return { value: controller.signal, end: { passive: true, item, end() {} } };
 }

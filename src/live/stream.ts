@@ -1,12 +1,18 @@
 /** The reader's end of what is iterated on the other side. */
+import { AbortError, ProtocolError } from "../errors.ts";
 import type { Imported, Line, Mark } from "./reference.ts";
-
-/** What may be under way and not yet read, in bytes. One item more than this is the most that either side keeps. */
-export const windowBytes = 1024 * 1024;
+import { Allowance, windowBytes } from "./window.ts";
 
 interface Reader {
   readonly resolve: (result: IteratorResult<unknown>) => void;
   readonly reject: (error: unknown) => void;
+  /** What it was asked of: garbage only when nobody waits any more. */
+  readonly holder: object | undefined;
+}
+
+interface Item {
+  readonly value: unknown;
+  readonly bytes: number;
 }
 
 type End = { readonly value: unknown } | { readonly error: unknown };
@@ -18,90 +24,138 @@ export interface Watch {
 
 /** What has come and was not read, and who waits. Outlives whatever reads from it only in the hands of its scope. */
 export class Inflow implements Imported {
-  readonly line: Line;
+  readonly #line: Line;
   readonly #watch: Watch;
-  readonly #items: { readonly value: unknown; readonly bytes: number }[] = [];
+  readonly #allowance = new Allowance();
+  /** Read from `#read` on; those before it are gone. */
+  #items: (Item | undefined)[] = [];
+  #read = 0;
   readonly #readers: Reader[] = [];
   #end: End | undefined;
   #begun = false;
   #owed = 0;
   /** `return` or `throw` is under way: what comes meanwhile was made before. */
   #skipping = 0;
+  #waits = false;
 
   constructor(line: Line, watch: Watch) {
-    this.line = line;
+    this.#line = line;
     this.#watch = watch;
   }
 
   item(mark: Mark, value: unknown, bytes: number): void {
     if (this.#end) return;
-    if (this.#skipping > 0) return this.#repay(bytes);
-    if (mark !== "item") return this.#finish(mark === "end" ? { value } : { error: value });
-    const reader = this.#readers.shift();
-    if (!reader) {
-      this.#items.push({ value, bytes });
+    if (mark === "item" && !this.#allowance.take(bytes))
+      throw new ProtocolError("Cannot take an item of a stream: it was sent without credit");
+    if (this.#skipping > 0) {
+      if (mark === "item") this.#owed += bytes;
       return;
     }
-    if (this.#readers.length === 0) this.#watch.waiting?.(false);
+    if (mark !== "item") return this.#finish(mark === "end" ? { value } : { error: value });
+    const reader = this.#readers.shift();
+    if (!reader) return void this.#items.push({ value, bytes });
+    this.#look();
     this.#repay(bytes);
     reader.resolve({ done: false, value });
   }
 
-  next(): Promise<IteratorResult<unknown>> {
-    const item = this.#items.shift();
+  /** While it is waited for, `holder` is kept. */
+  next(holder?: object): Promise<IteratorResult<unknown>> {
+    const item = this.#take();
     if (item) {
       this.#repay(item.bytes);
       return Promise.resolve({ done: false, value: item.value });
     }
     if (this.#end) return this.#last();
     return new Promise((resolve, reject) => {
-      this.#readers.push({ resolve, reject });
-      if (this.#readers.length === 1) this.#watch.waiting?.(true);
-      if (this.#begun) return;
-      this.#begun = true;
-      this.line.credit(windowBytes);
+      this.#readers.push({ resolve, reject, holder });
+      this.#look();
+      this.#begin();
     });
   }
 
   /** `return` and `throw`: items that were produced ahead are dropped, the generator answers. */
   async finish(method: "return" | "throw", value: unknown): Promise<IteratorResult<unknown>> {
-    for (const { bytes } of this.#items.splice(0)) this.#owed += bytes;
+    this.#drop();
     if (this.#end) {
       this.#end = { value: undefined };
       if (method === "throw") throw value;
       return { done: true, value };
     }
     this.#skipping++;
-    this.#watch.waiting?.(true);
+    this.#look();
     try {
-      const result = (await this.line.call(method, [value])) as IteratorResult<unknown>;
-      if (result.done) this.#finish({ value: undefined });
-      return { done: result.done ?? false, value: result.value };
+      const { done, value: next } = (await this.#line.call(method, [value])) as IteratorResult<unknown>;
+      if (done === true) this.#finish({ value: undefined });
+      return { done: done === true, value: next };
     } catch (error) {
       this.#finish({ value: undefined });
       throw error;
     } finally {
       this.#skipping--;
-      this.#watch.waiting?.(false);
+      this.#look();
+      this.#resume();
     }
   }
 
+  /** What has come before is still to be read; not so when the reader himself has given up. */
   end(error: Error): void {
+    if (error instanceof AbortError) this.#drop();
     this.#finish({ error });
+  }
+
+  #take(): Item | undefined {
+    const item = this.#items[this.#read];
+    if (!item) return undefined;
+    this.#items[this.#read++] = undefined;
+    // Moving the others up for each that goes would cost more the more there are.
+    if (this.#read > this.#items.length / 2) {
+      this.#items = this.#items.slice(this.#read);
+      this.#read = 0;
+    }
+    return item;
+  }
+
+  #drop(): void {
+    for (let item = this.#take(); item; item = this.#take()) this.#owed += item.bytes;
+  }
+
+  #begin(): void {
+    if (this.#begun || this.#skipping > 0 || this.#end) return;
+    this.#begun = true;
+    this.#line.credit(windowBytes);
   }
 
   #repay(bytes: number): void {
     this.#owed += bytes;
-    if (this.#owed < windowBytes / 2 || this.#end) return;
-    this.line.credit(this.#owed);
+    if (this.#owed >= windowBytes / 2 && !this.#end) this.#settle();
+  }
+
+  #settle(): void {
+    this.#allowance.give(this.#owed);
+    this.#line.credit(this.#owed);
     this.#owed = 0;
+  }
+
+  /** After an answer that was an item the generator stands still until it hears that more are wanted. */
+  #resume(): void {
+    if (this.#end || this.#skipping > 0) return;
+    if (this.#begun) this.#settle();
+    else if (this.#readers.length > 0) this.#begin();
+  }
+
+  #look(): void {
+    const waits = !this.#end && (this.#readers.length > 0 || this.#skipping > 0);
+    if (waits === this.#waits) return;
+    this.#waits = waits;
+    this.#watch.waiting?.(waits);
   }
 
   #finish(end: End): void {
     if (this.#end) return;
     this.#end = end;
-    this.line.release();
-    if (this.#readers.length > 0) this.#watch.waiting?.(false);
+    this.#look();
+    this.#line.release();
     const readers = this.#readers.splice(0);
     for (const { resolve, reject } of readers) this.#last().then(resolve, reject);
   }
@@ -117,6 +171,8 @@ export class Inflow implements Imported {
 /** What a reader holds: when it is dropped, the other side is told. */
 export class RemoteGenerator implements AsyncGenerator<unknown, unknown, undefined> {
   readonly #inflow: Inflow;
+  /** `return` and `throw` wait their turn, as those of a generator do. */
+  #latest: Promise<unknown> | undefined;
 
   constructor(inflow: Inflow) {
     this.#inflow = inflow;
@@ -128,15 +184,17 @@ export class RemoteGenerator implements AsyncGenerator<unknown, unknown, undefin
         "Cannot pass a value to next(): a generator on a runner is ahead of its reader; capture a live function that it asks";
       return Promise.reject(new TypeError(message));
     }
-    return this.#inflow.next();
+    const step = this.#inflow.next(this);
+    this.#latest = step;
+    return step;
   }
 
-  return(value: unknown): Promise<IteratorResult<unknown>> {
-    return this.#inflow.finish("return", value);
+  return(value?: unknown): Promise<IteratorResult<unknown>> {
+    return this.#finish("return", value);
   }
 
   throw(error: unknown): Promise<IteratorResult<unknown>> {
-    return this.#inflow.finish("throw", error);
+    return this.#finish("throw", error);
   }
 
   [Symbol.asyncIterator](): this {
@@ -149,5 +207,10 @@ export class RemoteGenerator implements AsyncGenerator<unknown, unknown, undefin
 
   get [Symbol.toStringTag](): string {
     return "AsyncGenerator";
+  }
+
+  async #finish(method: "return" | "throw", value: unknown): Promise<IteratorResult<unknown>> {
+    await this.#latest?.catch(() => {});
+    return this.#inflow.finish(method, value);
   }
 }

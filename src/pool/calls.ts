@@ -1,6 +1,8 @@
 /** The life of a pool's calls: from the queue to an executor, and from there to its end, whichever that is. */
 import type { Message } from "../wire/messages.ts";
-import { type Call, type CallRequest, joinStack, mayRepeat, ownStack } from "./call.ts";
+import { readOutcomes, restFailed } from "./batch.ts";
+import { type Call, type CallRequest, hasBegun, joinStack, mayRepeat, ownStack } from "./call.ts";
+import type { LeaveReason, OpenCall } from "./call.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Event } from "./decisions.ts";
 import type { LinkEnd } from "./exits.ts";
@@ -9,6 +11,8 @@ import type { Fleet } from "./fleet.ts";
 import type { Lane, Read } from "./lane.ts";
 import { Ledger, type LedgerDeps } from "./ledger.ts";
 import { Lending } from "./lending.ts";
+import { Nesting, type NestingHost } from "./nesting.ts";
+import type { Outcomes } from "./outcomes.ts";
 import { Replacing } from "./replacing.ts";
 import { pauseBefore } from "./retries.ts";
 
@@ -18,7 +22,7 @@ type Answer = Extract<Message, { type: "result" | "error" }>;
 const graceMs = 5_000;
 
 /** What the calls need of their pool. */
-export interface CallsHost extends LedgerDeps {
+export interface CallsHost extends LedgerDeps, NestingHost {
   readonly pool: string;
   readonly processes: number;
   readonly bootTimeoutMs: number;
@@ -38,6 +42,7 @@ export class Calls {
   readonly #deadlines: Deadlines;
   readonly #fleet: Fleet;
   readonly #lending: Lending;
+  readonly #nesting: Nesting;
   readonly #replacing: Replacing;
 
   constructor(host: CallsHost) {
@@ -50,11 +55,13 @@ export class Calls {
       over: (call) => this.#over(call),
       expired: (call, error) => this.abort(call, error),
     });
+    this.#nesting = new Nesting(host, this.#lending);
     this.#replacing = new Replacing({
       processes: host.processes,
       link: (runner) => this.#fleet.get(runner),
       callsOn: (lane) => this.ledger.on(lane),
       step: (event) => host.step(event),
+      leave: (lane) => this.leave("retired", lane),
     });
   }
 
@@ -135,20 +142,25 @@ export class Calls {
       try {
         // One that has gone meanwhile gives its calls back when its end is known.
         if (!lane.open) return;
-        if (args) lane.sendUnits(args.units);
+        if (args) lane.sendUnits(args.units, captured.modules);
         const value = this.#lending.lend(call, lane, captured.payload);
         const values = args && this.#lending.lend(call, lane, args.payload);
-        lane.dispatch({ id, attempt, mode, value, args: values }, captured.units);
+        const among = call.relay ? { among: [...captured.units] } : {};
+        lane.dispatch({ id, attempt, mode, value, args: values, ...among }, captured);
       } catch (error) {
         return refuse(error);
       }
       call.sent = true;
-      const { timeoutMs } = call.options;
-      call.clock = this.#deadlines.add(timeoutMs, () => this.abort(call, callTimeout(call, lane.runner)));
+      this.#limit(call, lane);
       this.ledger.started(call, lane.runner);
     };
     if (pending) Promise.all([pending, args?.payload.pending]).then(send, refuse);
     else send();
+  }
+
+  #limit(call: Call, lane: Lane): void {
+    const { timeoutMs } = call.options;
+    call.clock = this.#deadlines.add(timeoutMs, () => this.abort(call, callTimeout(call, lane.runner)));
   }
 
   message(lane: Lane, message: Message): void {
@@ -179,12 +191,20 @@ export class Calls {
       case "close":
         this.#closedByRunner(lane, message.id);
         break;
+      case "nested": {
+        const call = this.ledger.get(message.id);
+        if (call?.lane === lane && !call.settled) this.#nesting.begin(call, lane, message);
+        break;
+      }
       case "ref-call":
       case "ref-result":
       case "ref-release":
-      case "item":
       case "credit":
         lane.live(message);
+        break;
+      case "item":
+        if (message.reference === 0) this.#part(lane, message);
+        else lane.live(message);
         break;
       default:
         this.#fleet.get(lane.runnerNumber)?.stop(lane, `protocol error: a runner sent ${message.type}`);
@@ -194,38 +214,99 @@ export class Calls {
   #finish(lane: Lane, message: Answer): void {
     const call = this.ledger.get(message.id);
     if (!call || call.lane !== lane || call.opened) return;
-    if (!call.settled) {
-      const { value, failed } = this.#read(lane, message, call);
+    const live = message.type === "result" && message.value.references !== undefined;
+    if (!call.settled && call.part) {
+      const outcomes = this.#outcomes(lane, message, call);
+      if (outcomes.live) return this.#open(call, outcomes);
+      this.ledger.resolve(call, outcomes);
+    } else if (!call.settled) {
+      if (call.relay && message.type === "error") call.relay.error = message.value;
+      const relays = call.relay !== undefined && message.type === "result";
+      const { value, failed } = relays ? this.#relayed(lane, message, call) : this.#read(lane, message, call);
       if (message.type === "result" && !failed) {
-        if (message.value.references) return this.#open(call, value);
+        if (live) return this.#open(call, value);
         this.ledger.resolve(call, value);
       } else if (failed || !this.#retry(call, value)) {
         joinStack(value, call, lane.runner);
         this.ledger.reject(call, value);
       } else return;
     }
-    this.#release(call);
+    // The runner keeps it for a caller who has gone, or who cannot read it.
+    if (live) this.#close(call, lane);
+    else this.#release(call);
+  }
+
+  /** The result of a call that a runner has made: it goes there as it is. */
+  #relayed(lane: Lane, { value: payload }: Answer, call: Call): Pick<Read, "value" | "failed"> {
+    const { references } = payload;
+    const live = references ? this.#lending.scope(call, lane).forward(references) : [];
+    return { value: { ...payload, live, references: [] }, failed: false };
+  }
+
+  /** Results of a batch that goes on with another item, which has all of its time before it. */
+  #part(lane: Lane, message: Extract<Message, { type: "item" }>): void {
+    const call = this.ledger.get(message.id);
+    if (!call || call.settled || call.lane !== lane) return;
+    const outcomes = this.#outcomes(lane, { ...message, type: "result" }, call);
+    call.clock?.cancel();
+    this.#limit(call, lane);
+    call.part!(outcomes, message.mark === 1);
+  }
+
+  #outcomes(lane: Lane, { type, value }: Answer, call: Call): Outcomes {
+    const read = type === "result" ? readOutcomes : restFailed;
+    return read(value, call, lane, (payload) => this.#read(lane, { value: payload }, call));
   }
 
   /** The result is live: the call goes on until nobody needs it. */
   #open(call: Call, value: unknown): void {
+    const { lane, watch } = call;
     this.#lending.open(call);
+    const open: OpenCall = {
+      runner: lane!.runner,
+      get borrowed() {
+        return lane!.exchange.get(call.id)?.borrowed ?? 0;
+      },
+      use: (change) => {
+        this.ledger.use(change);
+        if (change < 0) this.#host.ended();
+      },
+      close: (error) => this.#over(call, error),
+    };
+    watch?.opened(open);
     this.ledger.open(call, value);
+    if (call.mode === "place") this.#host.step({ type: "placed", call: call.id });
+    if (this.#host.closed()) watch?.leave("closed");
+    this.#host.ended();
+    // What it holds may be the caller's own.
+    lane!.exchange.get(call.id)?.lookIdle();
+  }
+
+  /** Calls that have no end of their own are to be ended by whoever watches them: all, those of a runner, or of an executor. */
+  leave(reason: LeaveReason, on?: number | Lane): void {
+    for (const call of this.ledger.all()) {
+      if (!call.opened || call.settled) continue;
+      if (on === undefined || call.lane === on || call.lane?.runnerNumber === on) call.watch?.leave(reason);
+    }
   }
 
   /** The runner must confirm that nothing of the call is left: its generator may have a long `finally`. */
-  #over(call: Call): void {
+  #over(call: Call, error?: Error): void {
     if (call.settled || !call.lane) return;
     const { lane } = call;
     this.ledger.resolve(call, undefined);
-    lane.endLive(call.id);
+    this.#close(call, lane, error);
+  }
+
+  #close(call: Call, lane: Lane, error?: Error): void {
+    lane.endLive(call.id, error);
     lane.send({ type: "close", id: call.id });
     this.#grace(call, lane);
   }
 
   #closedByRunner(lane: Lane, id: number): void {
     const call = this.ledger.get(id);
-    if (call?.lane === lane && call.opened && call.settled) this.#release(call);
+    if (call?.lane === lane && call.settled) this.#release(call);
   }
 
   #grace(call: Call, lane: Lane): void {
@@ -244,7 +325,7 @@ export class Calls {
   /** After the closure's own error: true when the call will be made again. */
   #retry(call: Call, error: unknown): boolean {
     const { retries } = call.options;
-    if (call.retried >= retries.limit || this.#host.closed()) return false;
+    if (call.retried >= retries.limit || this.#host.closed() || hasBegun(call)) return false;
     const hookFailed = (failure: unknown): void =>
       this.#host.events.emit("hook.failed", { event: "retries", error: failure });
     const delayMs = pauseBefore(retries, error, call.retried + 1, hookFailed);
@@ -316,6 +397,7 @@ export class Calls {
   #release(call: Call): void {
     this.ledger.forget(call);
     this.#free(call);
+    if (call.opened) call.watch?.released();
     this.#host.ended();
   }
 

@@ -18,6 +18,8 @@ export type { Command, CoreOptions, Event } from "./decisions.ts";
 interface RunningCall {
   readonly runner: Runner;
   readonly begunAt: number;
+  /** It has made an object that stays. */
+  placed: boolean;
 }
 
 /** How often growth is looked at again while calls wait: running calls may turn out to be long. */
@@ -45,6 +47,8 @@ export class PoolCore {
   #held = 0;
   /** Ready, retired, and without calls: to be drained. */
   readonly #spent: Runner[] = [];
+  /** Retired, with placed objects that have not been told to go. */
+  readonly #leaving = new Set<Runner>();
   #tickAt = Infinity;
 
   constructor(options: CoreOptions) {
@@ -126,6 +130,17 @@ export class PoolCore {
         this.#affinity.note(event.call, event.key);
         this.#waiting.add(event.call, event.priority, event.again);
         break;
+      case "placed": {
+        const running = this.#running.get(event.call);
+        if (!running || running.placed) break;
+        running.placed = true;
+        // However long it stays, that is not how long calls take.
+        this.#service.end(running.begunAt, now, true);
+        const { runner } = running;
+        runner.placed++;
+        if (runner.retired) this.#leaving.add(runner);
+        break;
+      }
       case "done":
         this.#finish(event.call, now);
         break;
@@ -245,13 +260,20 @@ export class PoolCore {
     const running = this.#running.get(call);
     if (!running) return undefined;
     this.#running.delete(call);
-    this.#service.end(running.begunAt, now, lost);
+    if (running.placed) running.runner.placed--;
+    else this.#service.end(running.begunAt, now, lost);
     this.#affinity.forget(call);
     return running.runner;
   }
 
   /** Runners that must go whatever the load: too old, used up, unwell, or everything when the pool closes. */
   #retire(commands: Command[]): void {
+    for (const runner of this.#leaving) {
+      const { id, retired } = runner;
+      if (retired && retired !== "used" && retired !== "idle")
+        commands.push({ type: "leave", runner: id, reason: retired });
+    }
+    this.#leaving.clear();
     for (let runner = this.#spent.pop(); runner; runner = this.#spent.pop()) {
       if (runner.phase === "ready" && runner.retired) this.#drain(runner, runner.retired, commands);
     }
@@ -300,7 +322,7 @@ export class PoolCore {
   }
 
   #give(call: number, runner: Runner, now: number, commands: Command[]): void {
-    this.#running.set(call, { runner, begunAt: now });
+    this.#running.set(call, { runner, begunAt: now, placed: false });
     this.#service.begin(now);
     this.#move(runner, 1);
     runner.used = true;
@@ -398,6 +420,7 @@ export class PoolCore {
     this.#retiring++;
     this.#held += runner.busy;
     if (runner.busy === 0) this.#spent.push(runner);
+    if (runner.placed > 0) this.#leaving.add(runner);
   }
 
   #drain(runner: Runner, reason: Extract<Command, { type: "drain" }>["reason"], commands: Command[]): void {
@@ -425,5 +448,6 @@ export class PoolCore {
       }
     }
     this.#runners.delete(runner.id);
+    this.#leaving.delete(runner);
   }
 }

@@ -32,6 +32,8 @@ export type Event =
       /** The only one that may take it. */
       readonly runner?: number;
     }
+  /** A call has made an object that stays where it is, for as long as it likes. */
+  | { readonly type: "placed"; readonly call: number }
   /** A call is over, or never mattered: its slot is free. */
   | { readonly type: "done"; readonly call: number }
   | { readonly type: "booted"; readonly runner: number }
@@ -54,6 +56,8 @@ export type Command =
   | { readonly type: "dispatch"; readonly call: number; readonly runner: number }
   /** The only runner that could have taken the call takes no more. */
   | { readonly type: "reject"; readonly call: number }
+  /** The runner is to go as soon as the objects that were placed on it are gone. */
+  | { readonly type: "leave"; readonly runner: number; readonly reason: "lifetime" | "retired" | "resized" }
   /** Ask the runner to end; it has no calls and gets none. */
   | {
       readonly type: "drain";

@@ -8,7 +8,7 @@ import {
   QueueTimeoutError,
   RunnerLostError,
 } from "../errors.ts";
-import type { Call } from "./call.ts";
+import { type Call, hasBegun } from "./call.ts";
 import type { LinkEnd } from "./exits.ts";
 
 export function closedForCalls(pool: string): PoolClosedError {
@@ -44,10 +44,19 @@ export function callTimeout(call: Call, runner: string): CallTimeoutError {
   );
 }
 
-export function methodTimeout(call: Call, runner: string): CallTimeoutError {
+export function methodTimeout(call: Call, runner: string, method: string): CallTimeoutError {
+  const { timeoutMs } = call.options;
+  const what = method === "" ? "a call" : `\`${method}\``;
+  return new CallTimeoutError(
+    `Cannot finish ${what} of what ${title(call)} returned: runner ${runner} has not answered for ${timeoutMs} ms; raise timeout, or see what keeps it`,
+    { timeoutMs, runner },
+  );
+}
+
+export function streamTimeout(call: Call, runner: string): CallTimeoutError {
   const { timeoutMs } = call.options;
   return new CallTimeoutError(
-    `Cannot finish a call of what ${title(call)} returned: runner ${runner} has not answered for ${timeoutMs} ms; raise timeout, or see what keeps it`,
+    `Cannot read on from what ${title(call)} gave: runner ${runner} has taken ${timeoutMs} ms for its items; raise timeout, or see what keeps it`,
     { timeoutMs, runner },
   );
 }
@@ -66,12 +75,24 @@ export function nodeGone(call: Call, pool: string): RunnerLostError {
   );
 }
 
+/** For what stays on a runner by itself: it was told to go before its runner does. */
+export function drained(what: string, runner: string, reason: string): RunnerLostError {
+  return new RunnerLostError(
+    `Cannot use ${what}: runner ${runner} was drained (${reason}); use restart: "permanent" to have it made again elsewhere`,
+    { runner, scope: "machine", started: false, reason: `drained (${reason})`, oom: false, stderr: [] },
+  );
+}
+
 export function runnerLost(call: Call, scope: "process" | "machine", end: LinkEnd): RunnerLostError {
   const { runner, unread } = call.lane!;
   const lost = scope === "machine" ? `runner ${runner}` : `its executor on runner ${runner}`;
   // Had we sent it, there would be a reason.
   const hint = end.reason === "signal SIGKILL" ? ", which the kernel sends when memory runs out" : "";
-  return new RunnerLostError(`Cannot finish ${title(call)}: ${lost} was lost, ${end.reason}${hint}`, {
+  const once =
+    call.options.idempotent && hasBegun(call)
+      ? "; it is not repeated, because a stream that it was given has been read or written"
+      : "";
+  return new RunnerLostError(`Cannot finish ${title(call)}: ${lost} was lost, ${end.reason}${hint}${once}`, {
     runner,
     scope,
     started: unread !== call.id,

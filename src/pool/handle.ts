@@ -1,5 +1,6 @@
 /** Pools as the application sees them: declared by name, started by their first call. */
 import { type RunnerInfo, place } from "../context.ts";
+import { handleOf } from "../value/port.ts";
 import { type Duration, resolveDuration } from "../duration.ts";
 import { TinderboxError } from "../errors.ts";
 import { refuseUnknown } from "../options.ts";
@@ -53,6 +54,11 @@ export class Pool {
    */
   async start(): Promise<void> {
     if (!place.runner) this.#run().start();
+  }
+
+  /** A closure may capture it: on the runner the handle of the same name. */
+  get [handleOf](): { readonly type: string; readonly data: unknown } {
+    return { type: "pool", data: this.name };
   }
 
   /** Takes a call over. */
@@ -161,6 +167,11 @@ export class PoolRegistry {
       `Cannot find pool "${name}": it is not declared; declared are ${[...this.#pools.keys()].join(", ") || "none"}`,
       { code: "ERR_TINDERBOX_POOL_NAME" },
     );
+  }
+
+  /** On a runner: what stands for the parent's pool of that name, whether or not this process has declared it. */
+  handle(name: string): Pool {
+    return this.#pools.get(name)?.pool ?? this.declare(name, {}, undefined);
   }
 
   has(name: string): boolean {

@@ -6,6 +6,7 @@ import type { Captured } from "../closure/capture.ts";
 import { Linker } from "../closure/link.ts";
 import { ReceiveHooks } from "../closure/receive.ts";
 import { ResultHooks, encodeFailure } from "../closure/result.ts";
+import { perExecutor, takeRange } from "../closure/numbers.ts";
 import { moduleOf, unitByNumber } from "../closure/units.ts";
 import { ProtocolError } from "../errors.ts";
 import type { MachineExit } from "../ports/backend.ts";
@@ -14,7 +15,7 @@ import { encode } from "../value/encode.ts";
 import type { Payload } from "../value/port.ts";
 import { Exchange } from "../live/exchange.ts";
 import type { LiveMessage } from "../wire/live-messages.ts";
-import { type Message, ownCall } from "../wire/messages.ts";
+import { type Message, type ModuleText, ownCall } from "../wire/messages.ts";
 import type { Session } from "../wire/session.ts";
 
 const textOnly = {
@@ -56,6 +57,9 @@ export class Lane implements LanePlace {
   readonly runner: string;
   readonly runnerNumber: number;
   readonly number: number;
+  /** The first of the numbers for units that it makes itself, and the code of those that the parent has been told of. */
+  readonly units = takeRange();
+  readonly kept = new Map<number, ModuleText>();
   /** Calls on it, those included that are still to be sent. */
   busy = 0;
   /** It is up, and its setup is done. */
@@ -130,9 +134,9 @@ export class Lane implements LanePlace {
   }
 
   /** Sends a call, preceded by the units that this executor does not have yet. False when it is gone. */
-  dispatch(call: Omit<CallMessage, "type">, units: Iterable<number>): boolean {
+  dispatch(call: Omit<CallMessage, "type">, { units, modules }: Pick<Captured, "units" | "modules">): boolean {
     if (!this.open) return false;
-    this.sendUnits(units);
+    this.sendUnits(units, modules);
     const { id, value, args } = call;
     const long = isLong(value) || (args !== undefined && isLong(args));
     const alone = this.busy <= 1 && !this.#asked;
@@ -142,13 +146,22 @@ export class Lane implements LanePlace {
     return true;
   }
 
-  /** Sends the units among `units` that this executor does not have yet. */
-  sendUnits(units: Iterable<number>): void {
+  /** Sends the units among `units` that this executor does not have yet. `modules`: of units of other runners. */
+  sendUnits(units: Iterable<number>, modules?: Captured["modules"]): void {
     for (const number of units) {
       if (this.#sent.has(number)) continue;
       this.#sent.add(number);
-      this.#sendModule(number);
+      const module = modules?.get(number) ?? moduleOf(unitByNumber(number)!);
+      // Whoever still speaks to one that has gone is told so in another way.
+      this.#session?.send({ type: "module", id: number, module });
     }
+  }
+
+  /** Keeps the code of a unit that this executor has made. Throws `ProtocolError` for a number that is not its own. */
+  keep(number: number, module: ModuleText): void {
+    if (number < this.units || number >= this.units + perExecutor || this.kept.has(number))
+      throw new ProtocolError(`Cannot keep unit ${number}: it is not of this executor, or known already`);
+    this.kept.set(number, module);
   }
 
   send(message: Message): void {
@@ -167,7 +180,7 @@ export class Lane implements LanePlace {
     return new Promise((resolve, reject) => {
       this.#asked = { resolve, reject };
       const call = { id: ownCall, attempt: 0, mode: "plain", value: payload, args: undefined } as const;
-      if (!this.dispatch(call, units)) this.detach();
+      if (!this.dispatch(call, { units })) this.detach();
     });
   }
 
@@ -193,9 +206,5 @@ export class Lane implements LanePlace {
 
   decode(payload: Payload, live: readonly unknown[]): unknown {
     return decode(payload, this.#receive.with(live));
-  }
-
-  #sendModule(number: number): void {
-    this.#session!.send({ type: "module", id: number, module: moduleOf(unitByNumber(number)!) });
   }
 }

@@ -18,6 +18,8 @@ export class Ledger {
   readonly #deps: LedgerDeps;
   readonly #calls = new Map<number, Call>();
   #next = 1;
+  /** Placed objects that are up, less what is under way on them. */
+  #resting = 0;
 
   constructor(pool: string, deps: LedgerDeps) {
     this.#pool = pool;
@@ -26,6 +28,11 @@ export class Ledger {
 
   get size(): number {
     return this.#calls.size;
+  }
+
+  /** Those with something to do: a placed object that nobody calls has not. */
+  get active(): number {
+    return this.#calls.size - this.#resting;
   }
 
   get(id: number): Call | undefined {
@@ -45,18 +52,19 @@ export class Ledger {
     const call: Call = {
       ...request,
       id: this.#next++,
-      attempt: 0,
+      attempt: request.attempt ?? 0,
       retried: 0,
       repeated: 0,
       returned: 0,
       lane: undefined,
+      nesting: request.depth ?? 0,
+      waiting: 0,
       sent: false,
       settled: false,
       opened: false,
-      leftMs: 0,
-      waitingSince: 0,
       startedAt: 0,
       clock: undefined,
+      patience: undefined,
       bootClock: undefined,
       onAbort: undefined,
     };
@@ -78,13 +86,21 @@ export class Ledger {
       const ms = clock.now() - call.startedAt;
       events.emit("call.finished", { ...this.#facts(call), runner: call.lane?.runner ?? "", ms });
     }
-    if (!call.opened) call.resolve(value);
+    if (call.opened) call.watch?.ended(undefined);
+    else call.resolve(value);
   }
 
   /** Its caller has the result, and the call goes on. */
   open(call: Call, value: unknown): void {
     call.opened = true;
+    if (call.mode === "place") this.#resting++;
     call.resolve(value);
+    call.resolve = call.reject = ignore;
+  }
+
+  /** Something that was asked of an open call begins (1) or is over (-1). */
+  use(change: 1 | -1): void {
+    this.#resting -= change;
   }
 
   reject(call: Call, error: unknown): void {
@@ -93,7 +109,8 @@ export class Ledger {
     const { events } = this.#deps;
     if (events.has("call.failed"))
       events.emit("call.failed", { ...this.#facts(call), runner: call.lane?.runner, error });
-    if (!call.opened) call.reject(error);
+    if (call.opened) call.watch?.ended(error as Error);
+    else call.reject(error);
   }
 
   /** An attempt has failed, and another one follows. */
@@ -127,6 +144,9 @@ export class Ledger {
   /** Nothing of the call is left. */
   forget(call: Call): void {
     call.clock?.cancel();
+    if (call.opened && call.mode === "place") this.#resting--;
+    // Who watches a call waits for what its runner does last.
+    if (call.watch) this.#deps.live(-1);
     this.#calls.delete(call.id);
   }
 
@@ -137,10 +157,12 @@ export class Ledger {
   #close(call: Call): boolean {
     if (call.settled) return false;
     call.settled = true;
-    this.#deps.live(-1);
+    if (!call.watch) this.#deps.live(-1);
     call.clock?.cancel();
     call.bootClock?.cancel();
     if (call.onAbort) call.options.signal?.removeEventListener("abort", call.onAbort);
     return true;
   }
 }
+
+function ignore(): void {}

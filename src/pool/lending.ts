@@ -2,16 +2,17 @@
  * The live side of a pool's calls: what a call lends to its executor, what its result has borrowed from there, and when
  * a call whose result is live is over.
  */
-import { captureFailure, captureValue } from "../closure/capture.ts";
+import { type CapturedValue, captureFailure, captureValue } from "../closure/capture.ts";
 import type { Events } from "../events/index.ts";
 import { Collector } from "../live/collect.ts";
 import type { Scope } from "../live/scope.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Payload } from "../value/port.ts";
-import type { Call } from "./call.ts";
+import { type Call, joinStack } from "./call.ts";
 import type { Deadlines } from "./deadlines.ts";
-import { callTimeout, methodTimeout } from "./failures.ts";
+import { callTimeout, methodTimeout, streamTimeout } from "./failures.ts";
 import type { Lane } from "./lane.ts";
+import { Patience } from "./patience.ts";
 
 export interface LendingDeps {
   readonly pool: string;
@@ -39,20 +40,29 @@ export class Lending {
     return lane.exchange.get(call.id) ?? lane.exchange.open(call.id, this.#host(call, lane));
   }
 
-  /** Its time goes on only while somebody waits for an item. */
+  /** Its time goes on only while somebody waits for an item. A placed object has no end: each of its streams has a time. */
   open(call: Call): void {
-    const { clock } = this.#deps;
     call.clock?.cancel();
-    call.leftMs = call.options.timeoutMs - (clock.now() - call.startedAt);
+    if (call.mode === "place") return;
+    const { clock, expired } = this.#deps;
+    const leftMs = call.options.timeoutMs - (clock.now() - call.startedAt);
+    const { lane } = call;
+    call.patience = new Patience(this.#deps, leftMs, () => expired(call, callTimeout(call, lane!.runner)));
+    call.clock = call.patience;
   }
 
   #host(call: Call, lane: Lane): Parameters<Lane["exchange"]["open"]>[1] {
     const { clock, events, pool } = this.#deps;
     const { timeoutMs } = call.options;
+    const streams = new Map<number, Patience>();
     return {
       clock,
       send: (message) => lane.send(message),
       encode: (value, root) => {
+        if (value instanceof Packed) {
+          lane.sendUnits(value.captured.units);
+          return value.captured.payload;
+        }
         const { payload, units } = captureValue(value, root, new Collector({ functions: never }), call.captured.root);
         lane.sendUnits(units);
         return payload;
@@ -63,28 +73,38 @@ export class Lending {
         return payload;
       },
       decode: (payload, live) => lane.decode(payload, live),
-      limit: () => {
+      limit: (method) => {
         if (!call.opened || timeoutMs === Infinity) return undefined;
-        return { ms: timeoutMs, error: () => methodTimeout(call, lane.runner) };
+        return { ms: timeoutMs, error: () => methodTimeout(call, lane.runner, method) };
       },
+      heard: (error) => joinStack(error, call, lane.runner),
       failed: (error) => events.emit("live.failed", { pool, call: call.id, name: call.options.name, error }),
       idle: () => {
         if (call.opened) this.#deps.over(call);
       },
-      waiting: (waits) => this.#wait(call, lane, waits),
+      waiting: (waits, reference) => {
+        if (call.settled || !call.opened) return;
+        if (call.mode !== "place") return call.patience?.wait(waits);
+        let patience = streams.get(reference);
+        if (!patience) {
+          const late = (): void => {
+            streams.delete(reference);
+            lane.exchange.get(call.id)?.fail(reference, streamTimeout(call, lane.runner));
+          };
+          streams.set(reference, (patience = new Patience(this.#deps, timeoutMs, late)));
+        }
+        patience.wait(waits);
+      },
     };
   }
+}
 
-  #wait(call: Call, lane: Lane, waits: boolean): void {
-    if (!call.opened || call.settled) return;
-    const { clock, deadlines, expired } = this.#deps;
-    call.clock?.cancel();
-    if (!waits) {
-      call.leftMs -= clock.now() - call.waitingSince;
-      return;
-    }
-    call.waitingSince = clock.now();
-    call.clock = deadlines.add(Math.max(0, call.leftMs), () => expired(call, callTimeout(call, lane.runner)));
+/** What is to be sent, encoded already: later changes of it do not travel. */
+export class Packed {
+  readonly captured: CapturedValue;
+
+  constructor(captured: CapturedValue) {
+    this.captured = captured;
   }
 }
 

@@ -198,7 +198,7 @@ export class RunnerLink {
     const only = this.options.processes === 1;
     switch (message.type) {
       case "hello":
-        this.#welcome(message.protocol, this.#agent!, only ? 0 : this.options.processes);
+        this.#welcome(message.protocol, this.#agent!, only ? 0 : this.options.processes, this.#executors.first);
         this.#enter("connected");
         break;
       case "ready":
@@ -218,7 +218,7 @@ export class RunnerLink {
     }
   }
 
-  #welcome(protocol: number, session: Session, executors: number): void {
+  #welcome(protocol: number, session: Session, executors: number, { units }: Lane): void {
     if (protocol !== protocolVersion) {
       throw new ProtocolError(
         `Cannot talk to runner ${this.id}: it speaks protocol ${protocol}, ${protocolVersion} is wanted`,
@@ -231,6 +231,7 @@ export class RunnerLink {
       entry,
       executors,
       lifetimeMs: lifetimeMs === Infinity ? 0 : Math.ceil(lifetimeMs),
+      units,
       secrets: executors > 0 ? [] : Object.entries(this.options.secrets).map(([name, value]) => ({ name, value })),
     });
     session.flush();
@@ -256,7 +257,7 @@ export class RunnerLink {
   /** Starts the process of one of several executors. */
   #start(lane: Lane): void {
     const hear = (message: Message): void => {
-      if (message.type === "hello") this.#welcome(message.protocol, session!, 0);
+      if (message.type === "hello") this.#welcome(message.protocol, session!, 0, lane);
       else if (message.type === "ready") void this.#setUp(lane);
       else this.#hearLane(lane, message);
     };

@@ -48,6 +48,8 @@ export interface PoolOptions {
   readonly secrets?: readonly string[] | Readonly<Record<string, string>>;
   /** Runs on each executor before its first call. When it fails the waiting calls get a `BootError` at once. */
   readonly setup?: () => unknown;
+  /** Pools, besides this one, that closures on its runners may call `flame` for, by name. @default [] */
+  readonly allow?: readonly string[];
 }
 
 /** Every option, resolved; durations in milliseconds. */
@@ -72,6 +74,7 @@ export interface ResolvedPoolOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly secrets: Readonly<Record<string, string>>;
   readonly setup: (() => unknown) | undefined;
+  readonly allow: readonly string[];
 }
 
 export const poolOptionNames: readonly (keyof PoolOptions)[] = [
@@ -95,6 +98,7 @@ export const poolOptionNames: readonly (keyof PoolOptions)[] = [
   "env",
   "secrets",
   "setup",
+  "allow",
 ];
 
 /** Throws `TypeError` for what makes no sense, naming the option. */
@@ -131,6 +135,7 @@ export function resolvePoolOptions(name: string, options: PoolOptions, fallback:
     idleMs: resolveDuration(options.idle ?? backend.defaults.idleMs, of("idle")),
     idleCheck: resolveClosure(options.idleCheck, of("idleCheck")),
     setup: resolveClosure(options.setup, of("setup")),
+    allow: resolveNames(options.allow ?? [], of("allow")),
     lifetimeMs: resolveDuration(options.lifetime ?? "6h", of("lifetime")),
     bootTimeoutMs: resolveDuration(options.bootTimeout ?? "60s", of("bootTimeout")),
     timeoutMs: resolveDuration(options.timeout ?? "30s", of("timeout")),
@@ -140,6 +145,11 @@ export function resolvePoolOptions(name: string, options: PoolOptions, fallback:
     env: { ...carriedEnv(), ...resolveEnv(options.env ?? [], of("env")) },
     secrets: resolveEnv(options.secrets ?? [], of("secrets")),
   };
+}
+
+function resolveNames(given: unknown, option: string): readonly string[] {
+  if (Array.isArray(given) && given.every((name) => typeof name === "string")) return given;
+  throw new TypeError(`Cannot use ${show(given)} as ${option}: a list of names is wanted`);
 }
 
 function resolveClosure(given: unknown, option: string): (() => unknown) | undefined {

@@ -6,7 +6,7 @@ import { resolveCount } from "../options.ts";
 import type { Timer } from "../ports/clock.ts";
 import { backoffMs } from "./backoff.ts";
 import type { CallRequest } from "./call.ts";
-import { Calls } from "./calls.ts";
+import { Calls, type CallsHost } from "./calls.ts";
 import { type Command, type Event, PoolCore } from "./core.ts";
 import { Deadlines } from "./deadlines.ts";
 import { closedForCalls, queueFull } from "./failures.ts";
@@ -16,7 +16,7 @@ import type { ResolvedPoolOptions } from "./options.ts";
 import type { PoolStats } from "./stats.ts";
 import { Waiters } from "./waiters.ts";
 
-export interface PoolDeps extends LedgerDeps, FleetDeps {}
+export interface PoolDeps extends LedgerDeps, FleetDeps, Pick<CallsHost, "nested"> {}
 
 /** What the end of machines may take that were told to end at once: one that cannot be ended must not hold the parent. */
 const endMs = 10_000;
@@ -71,6 +71,8 @@ export class RunningPool {
       closed: () => this.#closed,
       step: (event) => this.#step(event),
       ended: () => this.#ended(),
+      nested: deps.nested,
+      stuck: () => this.#stuck(),
     });
     this.#core = new PoolCore({
       ...options,
@@ -128,9 +130,9 @@ export class RunningPool {
     this.#step({ type: "resize", min, max });
   }
 
-  /** Resolves when no call waits or runs. New calls are accepted, and waited for as well. */
+  /** Resolves when no call waits or runs, nor a method of a placed object. New calls are accepted, and waited for as well. */
   drain(): Promise<void> {
-    if (this.#calls.ledger.size === 0) return Promise.resolve();
+    if (this.#calls.ledger.active === 0) return Promise.resolve();
     return this.#idle.wait();
   }
 
@@ -140,6 +142,8 @@ export class RunningPool {
     // Also when nobody waits for a call any more: runners that are left behind would be worse than an exit that is late.
     this.#deps.live(1);
     this.#step({ type: "close" });
+    // Objects that were placed have no end of their own; what is under way on them finishes first.
+    this.#calls.leave("closed");
     const { clock } = this.#deps;
     const empty = (): boolean => this.#fleet.empty && this.#calls.ledger.size === 0;
     if (await this.#less.until(empty, timeoutMs, clock)) {
@@ -158,8 +162,14 @@ export class RunningPool {
     this.#fleet.exitNow();
   }
 
+  #stuck(): boolean {
+    const { freeSlots, booting, ready, draining } = this.#core;
+    if (freeSlots > 0 || booting > 0 || ready + draining < this.#options.max) return false;
+    return this.#calls.ledger.all().every((call) => !call.lane || call.waiting > 0);
+  }
+
   #ended(): void {
-    if (this.#calls.ledger.size === 0) this.#idle.wake();
+    if (this.#calls.ledger.active === 0) this.#idle.wake();
     if (this.#closed) this.#less.wake();
   }
 
@@ -196,6 +206,9 @@ export class RunningPool {
         break;
       case "reject":
         this.#calls.refuse(this.#calls.ledger.get(command.call)!);
+        break;
+      case "leave":
+        this.#calls.leave(command.reason, command.runner);
         break;
       case "drain":
         this.#fleet.drain(command.runner, command.reason);

@@ -12,6 +12,8 @@ export interface ReplacingDeps {
   link(runner: number): RunnerLink | undefined;
   callsOn(lane: Lane): readonly Call[];
   step(event: Event): void;
+  /** What stays on that executor by itself is to go. */
+  leave(lane: Lane): void;
 }
 
 export class Replacing {
@@ -25,9 +27,10 @@ export class Replacing {
 
   /** No more calls for it. */
   retire(lane: Lane): void {
-    const { processes, step, link } = this.#deps;
+    const { processes, step, link, leave } = this.#deps;
     if (processes === 1) return step({ type: "retire", runner: lane.runnerNumber });
     link(lane.runnerNumber)?.retire(lane);
+    leave(lane);
     this.look(lane);
   }
 

@@ -7,6 +7,8 @@ export interface Runner extends InLine<Runner> {
   /** Calls that it can take at a time: fewer while one of its executors restarts. */
   slots: number;
   busy: number;
+  /** Of the busy slots, those with an object that stays by itself. */
+  placed: number;
   /** No further calls: used once, too old, unwell, not needed. */
   retired: false | "used" | "lifetime" | "retired" | "resized" | "idle";
   idleSince: number;
@@ -29,6 +31,7 @@ export function bornRunner(id: number, slots: number, now: number): Runner {
     phase: "booting",
     slots,
     busy: 0,
+    placed: 0,
     retired: false,
     idleSince: now,
     checking: false,

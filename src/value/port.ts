@@ -68,6 +68,8 @@ export interface LiveValue {
   readonly value: object;
   /** Runs what the other side asks of it in the asynchronous context of whoever has sent it. */
   readonly run: <T>(act: () => T) => T;
+  /** It was borrowed to be lent: nobody else on this side would let it go. */
+  readonly passedOn?: boolean;
 }
 
 /** Finds, among what hooks are asked to describe, what stays where it is. */
@@ -94,3 +96,6 @@ export interface Payload {
   /** Present when a Blob is among the values: `buffers` are complete once this is fulfilled. To be awaited before sending. */
   readonly pending?: Promise<void>;
 }
+
+/** Key of what an object is sent as where it is only a handle: `{ type, data }`, from which the other side makes its own. */
+export const handleOf: unique symbol = Symbol.for("tinderbox.handle") as never;

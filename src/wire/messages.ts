@@ -4,8 +4,11 @@
  */
 import { ProtocolError } from "../errors.ts";
 import type { Payload } from "../value/port.ts";
+import { type CallMessage, decodeCall, encodeCall } from "./call-message.ts";
 import { type LiveMessage, decodeLive, encodeLive } from "./live-messages.ts";
-import { longEnough, packed, unpacked } from "./packing.ts";
+import { type ModuleText, checkModule, moduleShape } from "./module-text.ts";
+import { type NestedMessage, decodeNested, encodeNested } from "./nested-message.ts";
+import { packed, unpacked } from "./packing.ts";
 import { readJson, readText } from "./shape.ts";
 
 /** Exit code of a runner that cannot start however often it is tried: EX_CONFIG of sysexits.h. */
@@ -36,6 +39,8 @@ export type Message =
       readonly executors: number;
       /** Age at which it ends itself, whatever the parent does; 0: never. */
       readonly lifetimeMs: number;
+      /** The first of its numbers for units that it makes itself. */
+      readonly units: number;
       /** For its environment. */
       readonly secrets: readonly { readonly name: string; readonly value: string }[];
     }
@@ -43,16 +48,7 @@ export type Message =
   | { readonly type: "ready" }
   /** parent -> runner: code of unit `id`, once per runner. JSON */
   | { readonly type: "module"; readonly id: number; readonly module: ModuleText }
-  /** parent -> runner. u8 attempt | u8 mode | [u32 bytes of the closure, u16 its buffers] | closure [| arguments] */
-  | {
-      readonly type: "call";
-      readonly id: number;
-      readonly attempt: number;
-      readonly mode: CallMode;
-      readonly value: Payload;
-      /** A list, encoded by itself; the closure gets them as its mode says. */
-      readonly args: Payload | undefined;
-    }
+  | CallMessage
   /** runner -> parent: the call has started. Left out when its end leaves in the same write. */
   | { readonly type: "accepted"; readonly id: number }
   | { readonly type: "result"; readonly id: number; readonly value: Payload }
@@ -70,6 +66,7 @@ export type Message =
   /** parent -> runner: all is received; exit. */
   | { readonly type: "ack" }
   | LiveMessage
+  | NestedMessage
   /** parent -> runner: the live result of a call is needed no more. runner -> parent: nothing of the call is left. */
   | { readonly type: "close"; readonly id: number }
   /** parent -> runner: start executor `id`, which shows this token when it dials in. 32 bytes */
@@ -86,33 +83,8 @@ export type Message =
       readonly reason: string | null;
     };
 
-/**
- * What becomes of a closure and its arguments: called with the context; with the arguments; with each of them and the
- * context, one after another; or with the context, and what it returns stays on the runner. `cast`: as plain, and its
- * acceptance is told before it begins.
- */
-export const callModes = ["plain", "apply", "each", "place", "cast"] as const;
-export type CallMode = (typeof callModes)[number];
-
-/** What a runner needs to make unit `id`. */
-export interface ModuleText {
-  readonly url: string;
-  readonly hash: string;
-  readonly format: "module" | "commonjs";
-  readonly source: string;
-  /** Declaration path, part of a class's identity. */
-  readonly path: string;
-  /** Evaluated once per runner. */
-  readonly single: boolean;
-  readonly early: readonly string[];
-  readonly late: readonly string[];
-  /** Names bound to other units that need no captured value. */
-  readonly links: readonly { readonly name: string; readonly unit: number; readonly early: boolean }[];
-  /** What the unit's file imports besides: classes by which instances can be named, where they are loaded anyway. */
-  readonly siblings: readonly { readonly local: string; readonly specifier: string; readonly imported: string }[];
-  /** An import made by itself: the module's default export is the binding. */
-  readonly binding: boolean;
-}
+export { type CallMode, callModes } from "./call-modes.ts";
+export type { ModuleText } from "./module-text.ts";
 
 export type MessageType = Message["type"];
 
@@ -142,6 +114,7 @@ export const types: readonly (MessageType | "chunk")[] = [
   "item",
   "credit",
   "close",
+  "nested",
 ];
 const numbers = new Map(types.map((type, number) => [type, number]));
 
@@ -166,8 +139,8 @@ export function encodeMessage(message: Message): Encoded {
       return { type, id: 0, body: Buffer.concat([head, message.token, rest]), buffers: none };
     }
     case "welcome": {
-      const { pool, entry, executors, lifetimeMs, secrets } = message;
-      return { type, id: 0, body: json({ pool, entry, executors, lifetimeMs, secrets }), buffers: none };
+      const { pool, entry, executors, lifetimeMs, units, secrets } = message;
+      return { type, id: 0, body: json({ pool, entry, executors, lifetimeMs, units, secrets }), buffers: none };
     }
     case "ready":
     case "drain":
@@ -175,35 +148,16 @@ export function encodeMessage(message: Message): Encoded {
       return { type, id: 0, body: nothing, buffers: none };
     case "module":
       return { type, id: message.id, body: json(message.module), buffers: none };
-    case "call": {
-      const { id, attempt, mode, value, args } = message;
-      const closure = packed(value);
-      if (!args) {
-        const body = Buffer.allocUnsafe(2 + closure.length);
-        body[0] = attempt;
-        body[1] = callModes.indexOf(mode);
-        body.set(closure, 2);
-        return { type, id, body, buffers: value.buffers };
-      }
-      const head = Buffer.allocUnsafe(8);
-      head[0] = attempt;
-      head[1] = callModes.indexOf(mode) | withArguments;
-      head.writeUInt32BE(closure.length, 2);
-      head.writeUInt16BE(value.buffers.length, 6);
-      const body = Buffer.concat([head, closure, packed(args)]);
-      return {
-        type,
-        id,
-        body,
-        buffers: args.buffers.length === 0 ? value.buffers : [...value.buffers, ...args.buffers],
-      };
-    }
+    case "call":
+      return { type, ...encodeCall(message) };
     case "ref-call":
     case "ref-result":
     case "ref-release":
     case "item":
     case "credit":
       return { type, ...encodeLive(message) };
+    case "nested":
+      return { type, ...encodeNested(message) };
     case "accepted":
     case "close":
     case "stop":
@@ -248,6 +202,7 @@ const numbered: ReadonlySet<string> = new Set<MessageType>([
   "item",
   "credit",
   "close",
+  "nested",
 ]);
 /** Messages that carry values: only these have buffers beside them. */
 const valued: ReadonlySet<string> = new Set<MessageType>([
@@ -259,28 +214,17 @@ const valued: ReadonlySet<string> = new Set<MessageType>([
   "ref-call",
   "ref-result",
   "item",
+  "nested",
 ]);
 const welcomeShape = {
   pool: "string",
   entry: "string or null",
   executors: "count",
   lifetimeMs: "count",
+  units: "count",
   secrets: [{ name: "string", value: "string" }],
 } as const;
 const exitShape = { exitCode: "count or null", signal: "string or null", reason: "string or null" } as const;
-const moduleShape = {
-  url: "string",
-  hash: "string",
-  format: "string",
-  source: "string",
-  path: "string",
-  single: "boolean",
-  early: ["string"],
-  late: ["string"],
-  links: [{ name: "string", unit: "count", early: "boolean" }],
-  siblings: [{ local: "string", specifier: "string", imported: "string" }],
-  binding: "boolean",
-} as const;
 
 /** Throws `ProtocolError` for anything that `encodeMessage` would not have written. */
 export function decodeMessage(number: number, id: number, body: Buffer, buffers: readonly Buffer[]): Message {
@@ -308,31 +252,18 @@ export function decodeMessage(number: number, id: number, body: Buffer, buffers:
     case "ack":
       empty(body, type);
       return { type };
-    case "module": {
-      const module = readJson(body, type, moduleShape);
-      const { format } = module;
-      if (format !== "module" && format !== "commonjs") throw new ProtocolError("Cannot read module: format is wrong");
-      return { type, id, module: { ...module, format } };
-    }
-    case "call": {
-      const mode = callModes[longEnough(body, 3, type)[1]! & ~withArguments];
-      if (!mode) throw new ProtocolError("Cannot read call: its mode is unknown");
-      const attempt = body[0]!;
-      if (!(body[1]! & withArguments))
-        return { type, id, attempt, mode, value: payload(body.subarray(2)), args: undefined };
-      const [bytes, count] = [longEnough(body, 10, type).readUInt32BE(2), body.readUInt16BE(6)];
-      longEnough(body, 9 + bytes, type);
-      if (count > buffers.length) throw new ProtocolError("Cannot read call: its buffers are missing");
-      const value = unpacked(body.subarray(8, 8 + bytes), buffers.slice(0, count), type);
-      const args = unpacked(body.subarray(8 + bytes), buffers.slice(count), type);
-      return { type, id, attempt, mode, value, args };
-    }
+    case "module":
+      return { type, id, module: checkModule(readJson(body, type, moduleShape)) };
+    case "call":
+      return decodeCall(id, body, buffers);
     case "ref-call":
     case "ref-result":
     case "ref-release":
     case "item":
     case "credit":
       return decodeLive(type, id, body, buffers);
+    case "nested":
+      return decodeNested(id, body, buffers);
     case "accepted":
     case "close":
     case "stop":
@@ -355,9 +286,6 @@ export function decodeMessage(number: number, id: number, body: Buffer, buffers:
       return { type, ...readJson(body, type, { calls: ["count"], text: "string" }) };
   }
 }
-
-/** In the byte of a call's mode: arguments follow the closure. */
-const withArguments = 128;
 
 function json(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value), "utf8");

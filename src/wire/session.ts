@@ -26,7 +26,19 @@ const allowed: Record<Role, Record<"hello" | "opening" | "open", ReadonlySet<Mes
   parent: {
     hello: new Set(["hello"]),
     opening: new Set(["ready", "log", "fault"]),
-    open: new Set(["accepted", "result", "error", "progress", "log", "fault", "drain", "exited", "close", ...live]),
+    open: new Set([
+      "accepted",
+      "result",
+      "error",
+      "progress",
+      "log",
+      "fault",
+      "drain",
+      "exited",
+      "close",
+      "nested",
+      ...live,
+    ]),
   },
   runner: {
     hello: new Set(),

@@ -48,6 +48,10 @@ export class CoreLab {
     return Array.from({ length: count }, () => this.call()).flat();
   }
 
+  placed(call: number): string[] {
+    return this.step({ type: "placed", call });
+  }
+
   done(...calls: number[]): string[] {
     return calls.flatMap((call) => this.step({ type: "done", call }));
   }
@@ -114,6 +118,7 @@ function words(command: Command): string {
     case "boot":
     case "cancelBoot":
     case "check":
+    case "leave":
       return `${command.type} ${command.runner}`;
     case "dispatch":
       return `call ${command.call} on ${command.runner}`;

@@ -138,6 +138,7 @@ export function fakeHost(): FakeHost {
     defaults: () => host.options,
     fallback: () => backend,
     override: () => undefined,
+    nested: () => undefined,
     started: (pool) => void host.startedPools.push(pool.name),
   };
   return host;

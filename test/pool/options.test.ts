@@ -23,6 +23,7 @@ test("without options everything has its default", () => {
     concurrency: 2,
     spare: 0,
     idleMs: 60_000,
+    allow: [],
     idleCheck: undefined,
     secrets: {},
     setup: undefined,
@@ -78,6 +79,7 @@ test("every option is taken, and durations come out in milliseconds", () => {
     env: { A: "1" },
     secrets: { B: "2" },
     setup,
+    allow: ["other"],
   };
   expect(Object.keys(given).toSorted()).toEqual(poolOptionNames.toSorted());
   expect(resolve(given)).toMatchObject({

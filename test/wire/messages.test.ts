@@ -43,17 +43,21 @@ const table: [name: string, message: Message, literal: Buffer][] = [
       entry: "file:///app/main.ts",
       executors: 4,
       lifetimeMs: 60_000,
+      units: 1_048_576,
       secrets: [{ name: "A", value: "b" }],
     },
     bytes(
-      "0000007e 02 00 00000000 00000000",
-      '{"pool":"media","entry":"file:///app/main.ts","executors":4,"lifetimeMs":60000,"secrets":[{"name":"A","value":"b"}]}',
+      "0000008e 02 00 00000000 00000000",
+      '{"pool":"media","entry":"file:///app/main.ts","executors":4,"lifetimeMs":60000,"units":1048576,"secrets":[{"name":"A","value":"b"}]}',
     ),
   ],
   [
     "welcome without an entry file",
-    { type: "welcome", pool: "p", entry: null, executors: 0, lifetimeMs: 0, secrets: [] },
-    bytes("0000004d 02 00 00000000 00000000", '{"pool":"p","entry":null,"executors":0,"lifetimeMs":0,"secrets":[]}'),
+    { type: "welcome", pool: "p", entry: null, executors: 0, lifetimeMs: 0, units: 0, secrets: [] },
+    bytes(
+      "00000057 02 00 00000000 00000000",
+      '{"pool":"p","entry":null,"executors":0,"lifetimeMs":0,"units":0,"secrets":[]}',
+    ),
   ],
   ["ready", { type: "ready" }, bytes("0000000a 03 00 00000000 00000000")],
   [
@@ -93,6 +97,11 @@ const table: [name: string, message: Message, literal: Buffer][] = [
     bytes("0000003c 11 00 00000002 00000000", '{"exitCode":null,"signal":"SIGKILL","reason":null}'),
   ],
   [
+    "call for another runner",
+    { type: "call", id: 1, attempt: 0, mode: "plain", value, args: undefined, among: [7] },
+    Buffer.concat([bytes("00000019 05 00 00000001 00000000 00 40", "value"), bytes("00000007 00000001")]),
+  ],
+  [
     "ref-call",
     { type: "ref-call", id: 3, number: 4, reference: 5, method: "push", value },
     bytes("0000001c 12 00 00000003 00000000 00000004 00000005 04 70757368", "value"),
@@ -118,6 +127,31 @@ const table: [name: string, message: Message, literal: Buffer][] = [
     bytes("00000013 16 00 00000003 00000000 00000005 00 00010000"),
   ],
   ["close", { type: "close", id: 3 }, bytes("0000000a 17 00 00000003 00000000")],
+  [
+    "nested",
+    {
+      type: "nested",
+      id: 3,
+      number: 1,
+      mode: "plain",
+      modules: [{ id: 7, module }],
+      units: [7],
+      options: value,
+      value,
+      args: undefined,
+    },
+    write({
+      type: "nested",
+      id: 3,
+      number: 1,
+      mode: "plain",
+      modules: [{ id: 7, module }],
+      units: [7],
+      options: value,
+      value,
+      args: undefined,
+    }),
+  ],
   [
     "result with references",
     { type: "result", id: 1, value: { ...value, references: [["function", 1, null]] } },
@@ -223,7 +257,7 @@ describe("refused", () => {
     [
       "a welcome with a secret that is no text",
       () =>
-        decode("welcome", { pool: "p", entry: null, executors: 0, lifetimeMs: 0, secrets: [{ name: "A", value: 1 }] }),
+        decode("welcome", { pool: "p", entry: null, executors: 0, lifetimeMs: 0, units: 0, secrets: [{ name: "A", value: 1 }] }),
       "Cannot read welcome: secrets[0].value is wrong",
     ],
     ["a start without its whole token", () => decode("start", Buffer.alloc(31)), "Cannot read start: its token is cut"],

@@ -25,6 +25,7 @@ export const welcome: Message = {
   entry: null,
   executors: 0,
   lifetimeMs: 0,
+  units: 0,
   secrets: [],
 };
 

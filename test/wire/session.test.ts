@@ -64,6 +64,17 @@ const example: Record<Message["type"], Message> = {
   item: { type: "item", id: 1, reference: 1, back: true, mark: 0, value: value() },
   credit: { type: "credit", id: 1, reference: 1, back: true, bytes: 1 },
   close: { type: "close", id: 1 },
+  nested: {
+    type: "nested",
+    id: 1,
+    number: 1,
+    mode: "plain",
+    modules: [],
+    units: [],
+    options: value(),
+    value: value(),
+    args: undefined,
+  },
 };
 const all = Object.keys(example) as Message["type"][];
 const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -209,7 +220,7 @@ const accepted: Record<"parent" | "runner", Record<string, Message["type"][]>> =
   parent: {
     hello: ["hello"],
     opening: ["ready", "log", "fault"],
-    open: ["accepted", "result", "error", "progress", "log", "fault", "drain", "exited", "close", ...live],
+    open: ["accepted", "result", "error", "progress", "log", "fault", "drain", "exited", "close", "nested", ...live],
   },
   runner: {
     opening: ["welcome"],

@@ -1,0 +1,119 @@
+/**
+ * Calls that closures make on runners. They are calls of the parent's pools like any other; what they send and what comes
+ * back is passed on as it is, and nothing of it is made a value here but their options.
+ */
+import type { Captured } from "../closure/capture.ts";
+import { captureFailure } from "../closure/capture.ts";
+import { unitByNumber } from "../closure/units.ts";
+import { ProtocolError, TinderboxError } from "../errors.ts";
+import type { Payload } from "../value/port.ts";
+import type { CallMode, Message, ModuleText } from "../wire/messages.ts";
+import type { Call, CallRequest } from "./call.ts";
+import type { Lane } from "./lane.ts";
+import type { Lending } from "./lending.ts";
+
+type NestedMessage = Extract<Message, { type: "nested" }>;
+
+/** A call for a runner: `pool` and `options` are still to be checked. */
+export interface NestedCall extends Pick<CallRequest, "captured" | "args" | "resolve" | "reject" | "accepted"> {
+  /** The pool whose runner asks. */
+  readonly asking: string;
+  readonly mode: CallMode;
+  /** As the closure has given them; its pool is a name. */
+  readonly options: object;
+  /** Aborts when nobody can hear of the result any more. */
+  readonly ended: AbortSignal;
+  readonly depth: number;
+  readonly relay: NonNullable<CallRequest["relay"]>;
+}
+
+export interface NestingHost {
+  readonly pool: string;
+  /** Makes the call. Throws what the closure is to be told. */
+  readonly nested: (call: NestedCall) => void;
+  /** All slots are taken by calls that wait for calls which they have made to this very pool. */
+  stuck(): boolean;
+}
+
+/** A closure that calls itself must come to an end before all machines are taken. */
+export const maxNesting = 8;
+
+export class Nesting {
+  readonly #host: NestingHost;
+  readonly #lending: Lending;
+
+  constructor(host: NestingHost, lending: Lending) {
+    this.#host = host;
+    this.#lending = lending;
+  }
+
+  /** Makes the call that a closure of `outer` asks for, and answers when it is over. Throws `ProtocolError`. */
+  begin(outer: Call, lane: Lane, message: NestedMessage): void {
+    for (const { id, module } of message.modules) lane.keep(id, module);
+    const scope = this.#lending.scope(outer, lane);
+    const { number, mode } = message;
+    const reply = (failed: boolean, value: Payload): void => {
+      if (scope.over) return;
+      lane.send({ type: "ref-result", id: outer.id, number, failed, value: scope.lend(value) });
+    };
+    const forward = (payload: Payload): Payload => ({
+      ...payload,
+      live: scope.forward(payload.references),
+      references: [],
+    });
+    const relay: { error?: Payload } = {};
+    let waits = 0;
+    const end = (failed: boolean, value: Payload): void => {
+      outer.waiting -= waits;
+      reply(failed, value);
+    };
+    const reject = (error: unknown): void =>
+      end(true, relay.error ?? captureFailure(error, outer.captured.root).payload);
+    try {
+      const modules = new Map([...(outer.captured.modules ?? []), ...lane.kept]);
+      this.#refuse(outer, message, modules);
+      const options = lane.decode(message.options, scope.borrow(message.options.references)) as { pool: string };
+      if (options.pool === this.#host.pool) outer.waiting += waits = 1;
+      if (waits > 0 && this.#host.stuck()) throw stuck(this.#host.pool, outer);
+      const captured: Captured = {
+        payload: forward(message.value),
+        units: message.units,
+        root: outer.captured.root,
+        modules,
+      };
+      this.#host.nested({
+        asking: this.#host.pool,
+        mode,
+        options,
+        captured,
+        args: message.args && { payload: forward(message.args), units: message.units },
+        ended: scope.ended,
+        depth: outer.nesting + 1,
+        relay,
+        resolve: (value) => end(false, value as Payload),
+        reject,
+      });
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error;
+      reject(error);
+    }
+  }
+
+  #refuse(outer: Call, { units }: NestedMessage, modules: ReadonlyMap<number, ModuleText>): void {
+    for (const unit of units)
+      if (!modules.has(unit) && !unitByNumber(unit))
+        throw new ProtocolError(`Cannot make a nested call: its unit ${unit} is not known`);
+    if (outer.nesting >= maxNesting)
+      throw new TinderboxError(
+        `Cannot call flame: this call is nested ${maxNesting} deep already; return, and let its caller go on`,
+        { code: "ERR_TINDERBOX_NESTING", depth: outer.nesting },
+      );
+  }
+}
+
+function stuck(pool: string, outer: Call): TinderboxError {
+  return new TinderboxError(
+    `Cannot call flame: all slots of pool "${pool}" are taken by calls that wait for calls of their own; raise max, or use another pool for the inner ones`,
+    { code: "ERR_TINDERBOX_NESTING", depth: outer.nesting },
+  );
+}
