@@ -57,23 +57,26 @@ export class LiveLines {
 
   #draw(): void {
     if (this.#open) return;
-    const width = Math.max(20, this.#stream.columns ?? 80) - 1;
+    // A terminal that does not know its width says 0.
+    const width = (this.#stream.columns || 80) - 1;
     const text = [...this.#lines.values()].map((line) => line.slice(0, width)).join("\n");
     this.#write(`${this.#drawn > 0 ? erase(this.#drawn) : ""}${text}`);
     this.#drawn = this.#lines.size;
   }
 
   #clear(): void {
-    if (this.#drawn === 0) return;
-    const { length } = { length: this.#drawn };
+    const drawn = this.#drawn;
     this.#drawn = 0;
-    this.#write(erase(length));
+    if (drawn > 0) this.#write(erase(drawn));
   }
 
   #watch(): void {
     const streams = [...new Set<Stream>([this.#stream, process.stdout, process.stderr])].filter(({ isTTY }) => isTTY);
     const undone = streams.map((stream) => this.#intercept(stream));
+    const exit = (): void => void this.#write("\n");
+    process.once("exit", exit);
     this.#undo = () => {
+      process.off("exit", exit);
       for (const undo of undone) undo();
     };
   }

@@ -16,6 +16,7 @@ import { LastWords, type LinkEnd, endOf } from "./exits.ts";
 import { Executors } from "./executors.ts";
 import { bootFailure } from "./failures.ts";
 import type { Lane } from "./lane.ts";
+import { redactError } from "./redact.ts";
 
 export interface LinkOptions {
   readonly pool: string;
@@ -388,6 +389,7 @@ export class RunnerLink {
     this.#arrivals.forget();
     this.kill();
     const permanent = hopeless || (cause as { permanent?: unknown } | undefined)?.permanent === true;
+    redactError(cause, this.#deps.redact);
     const facts = { phase: this.#phase, permanent, stderr: [...this.#stderr.lines] };
     const error = bootFailure(this.id, this.#deps.redact(reason), cause, facts);
     const { pool } = this.options;

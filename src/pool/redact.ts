@@ -13,3 +13,20 @@ export function redactor(secrets: Readonly<Record<string, string>>): (text: stri
   if (found.length === 0) return (text) => text;
   return (text) => found.reduce((rest, { part, shown }) => rest.replaceAll(part, shown), text);
 }
+
+/** Keeps them out of the texts of an error as well, and of those that it was caused by. */
+export function redactError(error: unknown, redact: (text: string) => string, seen = new Set<unknown>()): void {
+  if (!(error instanceof Error) || seen.has(error)) return;
+  seen.add(error);
+  for (const key of new Set(["message", "stack", ...Object.keys(error)])) {
+    const text = (error as unknown as Record<string, unknown>)[key];
+    if (typeof text !== "string" || redact(text) === text) continue;
+    try {
+      Object.defineProperty(error, key, { value: redact(text), writable: true, configurable: true });
+    } catch {
+      // Frozen by its owner: better none than one that says too much.
+      Reflect.deleteProperty(error, key);
+    }
+  }
+  redactError(error.cause, redact, seen);
+}

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { BootError, type EventMap, events, flame, pool, runner } from "tinderbox";
 import { afterEach, describe, expect, test } from "vitest";
@@ -177,12 +178,18 @@ describe("secrets", () => {
       secrets,
       setup: () => {
         console.error(`setup saw ${process.env["TOKEN"]}`);
-        throw new Error(`wrong password ${process.env["TOKEN"]}`);
+        const cause = new Error(`refused ${process.env["TOKEN"]}`);
+        throw Object.assign(new Error(`wrong password ${process.env["TOKEN"]}`, { cause }), {
+          token: process.env["TOKEN"],
+        });
       },
     });
     const error = await failure(flame(() => 1, { pool: boots }));
     expect(error.message).toContain("wrong password [secret TOKEN]");
     expect(error.message).toContain("setup saw [secret TOKEN]");
+    // With all that it was caused by.
+    expect(inspect(error, { depth: 10 })).toContain("refused [secret TOKEN]");
+    expect(inspect(error, { depth: 10 })).not.toContain(secrets.TOKEN);
     await boots.close();
     expect(JSON.stringify([logs, lost, lost.message, error.message])).not.toContain(secrets.TOKEN);
   });
