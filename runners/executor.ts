@@ -249,6 +249,9 @@ export class Executor {
 
   /** In the context of the call: what is called later runs in it. */
   #encode(value: unknown, root: string, call: Call): Payload {
+    // Most results are small: nothing in them can be live.
+    if ((typeof value !== "object" || value === null) && typeof value !== "function")
+      return encode(value, this.#hooks, { root });
     const live = new Collector({ functions: () => false });
     const payload = place.calls.run(call, () =>
       encode(value, new ResultHooks(this.#linker, live, call.among), { root }),

@@ -71,6 +71,7 @@ export class LiveLines {
   }
 
   #watch(): void {
+    this.#open = false;
     const streams = [...new Set<Stream>([this.#stream, process.stdout, process.stderr])].filter(({ isTTY }) => isTTY);
     const undone = streams.map((stream) => this.#intercept(stream));
     const exit = (): void => void this.#write("\n");

@@ -55,10 +55,10 @@ export class Progress {
     this.#timer.cancel();
     this.#timer = undefined;
     this.#lines?.delete(this);
-    this.#stream.write(`${this.text()}\n`);
+    this.#stream.write(`${this.text(true)}\n`);
   }
 
-  text(): string {
+  text(over = false): string {
     const seconds = (this.#clock.now() - this.#begunAt) / 1000;
     const rate = seconds > 0 ? this.#done / seconds : 0;
     const parts = [`${this.#name}: ${count(this.#done)}`];
@@ -67,9 +67,8 @@ export class Progress {
       parts[0] += ` of ${count(this.#total)} (${percent} %)`;
     }
     parts.push(`${count(rate < 10 ? Math.round(rate * 10) / 10 : Math.round(rate))}/s`);
-    const left = (this.#total ?? 0) - this.#done;
-    if (left > 0 && rate > 0) parts.push(`${span(left / rate)} left`);
-    else if (this.#total === undefined || left === 0) parts.push(span(seconds));
+    if (over || this.#total === undefined) parts.push(span(seconds));
+    else if (rate > 0) parts.push(`${span(Math.max(0, this.#total - this.#done) / rate)} left`);
     if (this.#failed > 0) parts.push(`${count(this.#failed)} failed`);
     return parts.join(", ");
   }

@@ -178,6 +178,9 @@ function importDuplex(modes: Modes, line: Line, watch: Watch): Import {
         if (held && --open === 0) line.release();
         held = false;
       },
+      over() {
+        if (open === 0) line.over();
+      },
     };
   };
   let open = 2;

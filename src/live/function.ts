@@ -39,7 +39,10 @@ export function exportFunction({ value, run, passedOn }: LiveValue): Exported {
 export function remoteFunction(line: Line): object {
   return disposable(
     (...args: unknown[]) => line.call("", args),
-    () => line.release(),
+    () => {
+      line.release();
+      line.over();
+    },
   );
 }
 

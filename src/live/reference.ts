@@ -22,6 +22,11 @@ export interface Line {
   call(method: string, args: unknown, told?: Told): Promise<unknown>;
   /** This end does not need the reference any more. */
   release(): void;
+  /**
+   * The user is done with it: has seen the end of a stream, or said so. One who has only dropped it may well hold
+   * others that came through it.
+   */
+  over(): void;
 }
 
 /** For whoever asks and wants to know more than the answer. */

@@ -66,6 +66,9 @@ export class Scope {
   #over: Error | undefined;
   #ending: AbortController | undefined;
   #begun = false;
+  /** The reference that its result is, and whether its user has said that he is done with it. */
+  #root: number | undefined;
+  #rootGone = false;
 
   constructor(id: number, host: ScopeHost) {
     this.id = id;
@@ -103,6 +106,13 @@ export class Scope {
     const borrowed = this.#borrowed.get(reference);
     borrowed?.end.end(error);
     this.#release(reference, borrowed);
+  }
+
+  /** `result` is what the call has given. When its user is done with that, nothing else of the call is needed. */
+  open(result: unknown): void {
+    if (typeof result === "function" || (typeof result === "object" && result !== null))
+      this.#root = this.#theirs.get(result);
+    this.lookIdle();
   }
 
   /** Makes a payload ready to leave: its live values get numbers that the other side may use. */
@@ -231,6 +241,11 @@ export class Scope {
       credit: (bytes) => this.#send({ type: "credit", id: this.id, reference: number, back: own, bytes }),
       call: (method, args, told) => this.#ask(number, method, args, told),
       release: () => this.#release(number, this.#borrowed.get(number)),
+      over: () => {
+        if (own || number !== this.#root) return;
+        this.#rootGone = true;
+        this.lookIdle();
+      },
     };
   }
 
@@ -356,7 +371,7 @@ export class Scope {
   /** Tells when nothing is needed: whoever has asked something still needs it, also when nothing stands for it any more. */
   lookIdle(): void {
     if (this.#over || this.#asked.size > 0) return;
-    for (const { end } of this.#borrowed.values()) if (!end.passive) return;
+    if (!this.#rootGone) for (const { end } of this.#borrowed.values()) if (!end.passive) return;
     this.#host.idle?.();
   }
 }

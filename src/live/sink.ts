@@ -153,7 +153,7 @@ export class Outflow implements Imported {
   /** The owner has ended it himself. */
   ended(): void {
     this.#closed = true;
-    this.#line.release();
+    this.#letGo();
   }
 
   credit(bytes: number): void {
@@ -163,7 +163,7 @@ export class Outflow implements Imported {
 
   item(_mark: Mark, error: unknown): void {
     this.#fail(error);
-    this.#line.release();
+    this.#letGo();
   }
 
   end(error: Error): void {
@@ -177,7 +177,7 @@ export class Outflow implements Imported {
       await this.#line.call(method, args);
     } finally {
       this.#watch.waiting?.(false);
-      this.#line.release();
+      this.#letGo();
     }
   }
 
@@ -189,6 +189,11 @@ export class Outflow implements Imported {
       this.#waiting = undefined;
       this.#watch.waiting?.(false);
     }
+  }
+
+  #letGo(): void {
+    this.#line.release();
+    this.#line.over();
   }
 
   #fail(reason: unknown): void {

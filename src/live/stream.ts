@@ -79,6 +79,7 @@ export class Inflow implements Imported {
     this.#drop();
     if (this.#end) {
       this.#end = { value: undefined };
+      this.#line.over();
       if (method === "throw") throw value;
       return { done: true, value };
     }
@@ -86,10 +87,10 @@ export class Inflow implements Imported {
     this.#look();
     try {
       const { done, value: next } = (await this.#line.call(method, [value])) as IteratorResult<unknown>;
-      if (done === true) this.#finish({ value: undefined });
+      if (done === true) this.#leave();
       return { done: done === true, value: next };
     } catch (error) {
-      this.#finish({ value: undefined });
+      this.#leave();
       throw error;
     } finally {
       this.#skipping--;
@@ -160,10 +161,16 @@ export class Inflow implements Imported {
     for (const { resolve, reject } of readers) this.#last().then(resolve, reject);
   }
 
+  #leave(): void {
+    this.#finish({ value: undefined });
+    this.#line.over();
+  }
+
   /** Said once; after it there is nothing. */
   #last(): Promise<IteratorResult<unknown>> {
     const end = this.#end!;
     this.#end = { value: undefined };
+    this.#line.over();
     return "error" in end ? Promise.reject(end.error) : Promise.resolve({ done: true, value: end.value });
   }
 }

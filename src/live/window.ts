@@ -4,8 +4,11 @@ import type { Payload } from "../value/port.ts";
 /** What may be under way and not yet read, in bytes. One item more than this is the most that either side keeps. */
 export const windowBytes = 1024 * 1024;
 
-/** What an item counts for besides its own bytes, so that empty ones are not without limit; each reference as much again. */
-const itemBytes = 64;
+/**
+ * What an item counts for besides its own bytes, each reference as much again: small ones cost memory as well, and a
+ * producer is to be some thousand of them ahead at most.
+ */
+const itemBytes = 512;
 
 export function weigh({ bytes, buffers, live, references }: Payload): number {
   const mentions = references?.length ?? live?.length ?? 0;

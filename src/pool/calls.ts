@@ -278,8 +278,8 @@ export class Calls {
     if (call.mode === "place") this.#host.step({ type: "placed", call: call.id });
     if (this.#host.closed()) watch?.leave("closed");
     this.#host.ended();
-    // What it holds may be the caller's own.
-    lane!.exchange.get(call.id)?.lookIdle();
+    // A placed object has its own end. What other results hold may be nothing but the caller's own.
+    if (call.mode !== "place") lane!.exchange.get(call.id)?.open(value);
   }
 
   /** Calls that have no end of their own are to be ended by whoever watches them: all, those of a runner, or of an executor. */

@@ -1,4 +1,4 @@
-/** `npm run typecheck` is what checks these. */
+/* oxlint-disable vitest/expect-expect -- types are looked at by the compiler: `npm run typecheck` */
 import { type Context, type MapOptions, type MapSettled, flame } from "tinderbox";
 import { describe, expectTypeOf, test } from "vitest";
 

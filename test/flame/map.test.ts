@@ -42,16 +42,18 @@ describe("a runner that is lost in the middle of a batch", () => {
       { pool: own, settle: true, ordered: false, onProgress: (value) => void (pid = value as number) },
     );
     const failed: unknown[] = [];
+    const values: number[] = [];
     let done = 0;
     for await (const result of results) {
       if (result.status === "rejected") failed.push([result.index, result.reason]);
-      else expect(result.value).toBe(result.item);
+      else values.push(result.value);
       // What the batch has done, and what it has given back, come in one message.
       if (++done === 1_000) process.kill(pid, "SIGKILL");
     }
     expect(failed).toEqual([[1_000, expect.any(RunnerLostError)]]);
     expect(failed).toMatchObject([[1_000, { started: true, signal: "SIGKILL" }]]);
-    expect(done).toBe(3_000);
+    const others = numbers(3_000).filter((n) => n !== 1_000);
+    expect(values.toSorted((left, right) => left - right)).toEqual(others);
     expect(lines("log").map(Number)).toEqual(numbers(3_000));
   });
 
@@ -163,7 +165,7 @@ describe("batches", () => {
         await answer;
       }
     }
-    for await (const n of flame.map(answered(), (n) => n, { pool: own })) {
+    for await (const n of flame.map(answered(), (item) => item, { pool: own })) {
       expect(n).toBe(sent);
       arrived();
     }
@@ -251,7 +253,7 @@ describe("a map", () => {
         return new Promise(() => {});
       },
     };
-    for await (const n of flame.map(mute, (n: number) => n, { pool: own })) {
+    for await (const n of flame.map(mute, (item: number) => item, { pool: own })) {
       expect(n).toBe(1);
       break;
     }

@@ -73,27 +73,27 @@ class Witness {
   }
 }
 
-type Witnessed = Remote<Witness> & { readonly notes: () => string[]; gate(name: string): string; open(name: string): void };
+interface Scene {
+  readonly object: Remote<Witness>;
+  notes(): string[];
+  gate(name: string): string;
+  open(name: string): void;
+}
 
-async function witness(options: PlaceOptions): Promise<Witnessed> {
+async function witness(options: PlaceOptions): Promise<Scene> {
   const { path, lines, say } = room();
   const file = path("notes");
   const object = await flame.place(() => new Witness(file), options);
-  return Object.assign(Object.create(object) as Remote<Witness>, {
-    notes: () => lines("notes"),
-    gate: (name: string) => path(name),
-    open: (name: string) => say(name),
-    [Symbol.asyncDispose]: () => object[Symbol.asyncDispose](),
-  });
+  return { object, notes: () => lines("notes"), gate: path, open: say };
 }
 
 describe("when its runner is lost", () => {
   test("a temporary object is lost with it: calls under way and all later ones say so", async () => {
     const own = ownPool();
-    const object = await witness({ pool: own });
+    const { object, ...scene } = await witness({ pool: own });
     const pid = await object.pid();
-    const held = object.hold(object.gate("go"));
-    await until("the call to run", () => object.notes().includes("hold go"));
+    const held = object.hold(scene.gate("go"));
+    await until("the call to run", () => scene.notes().includes("hold go"));
     process.kill(pid, "SIGKILL");
     const error = await failure(held);
     expect(error).toBeInstanceOf(RunnerLostError);
@@ -101,27 +101,27 @@ describe("when its runner is lost", () => {
     expect(await failure(object.count())).toBe(error);
     await end(object);
     expect(own.stats().slots.busy).toBe(0);
-    expect(object.notes()).toEqual(["made", "hold go"]);
+    expect(scene.notes()).toEqual(["made", "hold go"]);
   });
 
   test("a transient one is made again on another runner, and what was under way is not repeated", async () => {
     const own = ownPool();
     const restarted = hear("placed.restarted");
-    const object = await witness({ pool: own, restart: "transient", name: "phoenix" });
+    const { object, ...scene } = await witness({ pool: own, restart: "transient", name: "phoenix" });
     const pid = await object.pid();
     expect([await object.count(), await object.count()]).toEqual([1, 2]);
-    const held = object.hold(object.gate("go"));
-    await until("the call to run", () => object.notes().includes("hold go"));
+    const held = object.hold(scene.gate("go"));
+    await until("the call to run", () => scene.notes().includes("hold go"));
     process.kill(pid, "SIGKILL");
     expect(await failure(held)).toBeInstanceOf(RunnerLostError);
     expect(await object.count()).toBe(1);
     expect(await object.pid()).not.toBe(pid);
-    expect(object.notes()).toEqual(["made", "hold go", "made"]);
+    expect(scene.notes()).toEqual(["made", "hold go", "made"]);
     expect(restarted).toEqual([
       { pool: own.name, name: "phoenix", runner: `${own.name}-2`, restarts: 1, error: expect.any(RunnerLostError) },
     ]);
     await end(object);
-    expect(object.notes().at(-1)).toBe("disposed");
+    expect(scene.notes().at(-1)).toBe("disposed");
   });
 
   test("calls that are made meanwhile wait, for the time that they may take themselves", async () => {
@@ -157,7 +157,7 @@ describe("when its runner is lost", () => {
   test("one that is lost too often stays lost, with the last error", async () => {
     const own = ownPool();
     const restarted = hear("placed.restarted");
-    const object = await witness({ pool: own, restart: "transient" });
+    const { object } = await witness({ pool: own, restart: "transient" });
     for (let round = 1; round <= 4; round++) {
       expect(await object.count()).toBe(1);
       expect(await failure(object.exit())).toMatchObject({ exitCode: 3 });
@@ -190,16 +190,16 @@ describe("when its runner is lost", () => {
   test("a runner that goes for its age takes a permanent object along to the next one, after what is under way", async () => {
     const own = ownPool({ lifetime: "1s", drainTimeout: "20s" });
     const restarted = hear("placed.restarted");
-    const object = await witness({ pool: own, restart: "permanent" });
+    const { object, ...scene } = await witness({ pool: own, restart: "permanent" });
     const pid = await object.pid();
-    const held = object.hold(object.gate("go"));
+    const held = object.hold(scene.gate("go"));
     const draining = own.name;
     await until("the runner to be too old", () => own.nodes().length === 0);
     const waiting = object.pid();
-    object.open("go");
+    scene.open("go");
     expect(await held).toBe(1);
     expect(await waiting).not.toBe(pid);
-    expect(object.notes().slice(0, 4)).toEqual(["made", "hold go", "disposed", "made"]);
+    expect(scene.notes().slice(0, 4)).toEqual(["made", "hold go", "disposed", "made"]);
     expect(restarted[0]!.error.message).toMatch(/was drained \(lifetime\)/);
     expect(restarted[0]).toMatchObject({ pool: draining, restarts: 1 });
     await end(object);
@@ -207,21 +207,21 @@ describe("when its runner is lost", () => {
 
   test("a transient one is disposed then, and says what would have kept it", async () => {
     const own = ownPool({ lifetime: "1s" });
-    const object = await witness({ pool: own, restart: "transient", name: "old" });
-    await until("the end of the object", () => object.notes().includes("disposed"));
+    const { object, ...scene } = await witness({ pool: own, restart: "transient", name: "old" });
+    await until("the end of the object", () => scene.notes().includes("disposed"));
     const error = await failure(object.count());
     expect(error).toBeInstanceOf(RunnerLostError);
     expect(error.message).toBe(
       `Cannot use placed object "old": runner ${own.name}-1 was drained (lifetime); use restart: "permanent" to have it made again elsewhere`,
     );
     await until("the runner to go", () => own.stats().runners.ready === 0);
-    expect(object.notes()).toEqual(["made", "disposed"]);
+    expect(scene.notes()).toEqual(["made", "disposed"]);
   });
 
   test("of two executors only the objects of the one that is lost are concerned", async () => {
     const own = ownPool({ max: 1, processes: 2 });
-    const first = await witness({ pool: own });
-    const second = await witness({ pool: own, restart: "transient" });
+    const { object: first } = await witness({ pool: own });
+    const { object: second } = await witness({ pool: own, restart: "transient" });
     const [pid, other] = [await first.pid(), await second.pid()];
     expect(other).not.toBe(pid);
     process.kill(other, "SIGKILL");
@@ -236,30 +236,30 @@ describe("when its runner is lost", () => {
 describe("idle", () => {
   test("an unused object is disposed and its slot free; the next call makes it again", async () => {
     const own = ownPool();
-    const object = await witness({ pool: own, idle: 100 });
+    const { object, ...scene } = await witness({ pool: own, idle: 100 });
     expect([await object.count(), await object.count()]).toEqual([1, 2]);
     await until("a free slot", () => own.stats().slots.busy === 0);
-    expect(object.notes()).toEqual(["made", "disposed"]);
+    expect(scene.notes()).toEqual(["made", "disposed"]);
     expect(await object.count()).toBe(1);
-    expect(object.notes()).toEqual(["made", "disposed", "made"]);
+    expect(scene.notes()).toEqual(["made", "disposed", "made"]);
     await end(object);
-    expect(object.notes()).toEqual(["made", "disposed", "made", "disposed"]);
+    expect(scene.notes()).toEqual(["made", "disposed", "made", "disposed"]);
     expect(await failure(object.count())).toMatchObject({ code: "ERR_TINDERBOX_RELEASED" });
   });
 
   test("a call under way, or a stream that is read, is a use", async () => {
     const own = ownPool();
-    const object = await witness({ pool: own, idle: 50 });
-    const held = object.hold(object.gate("go"));
+    const { object, ...scene } = await witness({ pool: own, idle: 50 });
+    const held = object.hold(scene.gate("go"));
     const ticks = await object.ticks();
     await ticks.next();
     await passed(200);
-    object.open("go");
+    scene.open("go");
     await held;
     await passed(200);
-    expect(object.notes()).toEqual(["made", "hold go"]);
+    expect(scene.notes()).toEqual(["made", "hold go"]);
     await ticks.return(undefined);
-    await until("the end of the object", () => object.notes().includes("disposed"));
+    await until("the end of the object", () => scene.notes().includes("disposed"));
     await end(object);
   });
 
@@ -287,7 +287,7 @@ describe("idle", () => {
 
 test("an object keeps its slot, and its runner from going for idleness, until it is disposed", async () => {
   const own = ownPool({ idle: 50, max: 1 });
-  const object = await witness({ pool: own });
+  const { object } = await witness({ pool: own });
   const waits = flame(() => process.pid, { pool: own });
   await passed(300);
   expect(own.stats()).toMatchObject({ slots: { busy: 1, free: 0 }, queued: 1, runners: { ready: 1 } });
@@ -354,10 +354,11 @@ describe("key", () => {
     const failures = await Promise.all([failure(broken()), failure(broken())]);
     expect(failures[0]).toBeInstanceOf(RangeError);
     expect(failures[1]).toBe(failures[0]);
-    const [first, elsewhere] = [await witness({ pool: own, key: "one" }), await witness({ pool: ownPool(), key: "one" })];
+    const { object: first } = await witness({ pool: own, key: "one" });
+    const { object: elsewhere } = await witness({ pool: ownPool(), key: "one" });
     expect([await first.count(), await elsewhere.count()]).toEqual([1, 1]);
     await failure(first.exit());
-    const second = await witness({ pool: own, key: "one" });
+    const { object: second } = await witness({ pool: own, key: "one" });
     expect(await second.count()).toBe(1);
     await end(second);
     await end(elsewhere);
@@ -401,23 +402,23 @@ describe("concurrency", () => {
 
   test("a method that does not end after its timeout ends the object, so that nobody waits behind it for ever", async () => {
     const own = ownPool();
-    const object = await witness({ pool: own, concurrency: 1, timeout: 300, restart: "transient" });
-    const stuck = object.hold(object.gate("never"));
+    const { object, ...scene } = await witness({ pool: own, concurrency: 1, timeout: 300, restart: "transient" });
+    const stuck = object.hold(scene.gate("never"));
     const behind = object.count();
     expect(await failure(stuck)).toBeInstanceOf(CallTimeoutError);
     expect(await behind).toBe(1);
-    expect(object.notes()).toEqual(["made", "hold never", "disposed", "made"]);
+    expect(scene.notes()).toEqual(["made", "hold never", "disposed", "made"]);
     await end(object);
   });
 
   test("one that ends late holds its turn until then", async () => {
     const own = ownPool();
-    const object = await witness({ pool: own, concurrency: 1, timeout: 300 });
-    const late = object.hold(object.gate("go"));
+    const { object, ...scene } = await witness({ pool: own, concurrency: 1, timeout: 300 });
+    const late = object.hold(scene.gate("go"));
     const behind = object.count();
     expect(await failure(late)).toBeInstanceOf(CallTimeoutError);
     await passed(100);
-    object.open("go");
+    scene.open("go");
     expect(await behind).toBe(2);
     await end(object);
   });
@@ -437,14 +438,14 @@ describe("signal", () => {
   test("afterwards its calls reject at once, and it is disposed", async () => {
     const own = ownPool();
     const controller = new AbortController();
-    const object = await witness({ pool: own, signal: controller.signal });
-    const held = failure(object.hold(object.gate("never")));
-    await until("the call to run", () => object.notes().includes("hold never"));
+    const { object, ...scene } = await witness({ pool: own, signal: controller.signal });
+    const held = failure(object.hold(scene.gate("never")));
+    await until("the call to run", () => scene.notes().includes("hold never"));
     controller.abort();
     expect(await held).toMatchObject({ code: "ABORT_ERR" });
     expect(await failure(object.count())).toMatchObject({ code: "ABORT_ERR" });
     await until("a free slot", () => own.stats().slots.busy === 0);
-    expect(object.notes()).toEqual(["made", "hold never", "disposed"]);
+    expect(scene.notes()).toEqual(["made", "hold never", "disposed"]);
     await end(object);
   });
 
@@ -467,26 +468,26 @@ describe("signal", () => {
 describe("close", () => {
   test("of its pool: calls under way finish, the object is disposed, and nobody waits for more", async () => {
     const own = ownPool({ drainTimeout: "15s" });
-    const object = await witness({ pool: own, concurrency: 1 });
-    const held = object.hold(object.gate("go"));
+    const { object, ...scene } = await witness({ pool: own, concurrency: 1 });
+    const held = object.hold(scene.gate("go"));
     const queued = object.count();
-    await until("the call to run", () => object.notes().includes("hold go"));
+    await until("the call to run", () => scene.notes().includes("hold go"));
     const begun = performance.now();
     const closing = own.close();
     expect(await failure(object.count())).toBeInstanceOf(PoolClosedError);
-    object.open("go");
+    scene.open("go");
     expect([await held, await queued]).toEqual([1, 2]);
     await closing;
     expect(performance.now() - begun).toBeLessThan(10_000);
-    expect(object.notes()).toEqual(["made", "hold go", "disposed"]);
+    expect(scene.notes()).toEqual(["made", "hold go", "disposed"]);
     await end(object);
   });
 
   test("gives up a call that does not end, with the rest of the pool", async () => {
     const own = ownPool();
-    const object = await witness({ pool: own });
-    const held = failure(object.hold(object.gate("never")));
-    await until("the call to run", () => object.notes().includes("hold never"));
+    const { object, ...scene } = await witness({ pool: own });
+    const held = failure(object.hold(scene.gate("never")));
+    await until("the call to run", () => scene.notes().includes("hold never"));
     await own.close({ timeout: 200 });
     expect(await held).toBeInstanceOf(PoolClosedError);
     await end(object);
@@ -502,14 +503,14 @@ describe("close", () => {
 
   test("drain waits for the calls of an object, not for the object", async () => {
     const own = ownPool();
-    const object = await witness({ pool: own });
+    const { object, ...scene } = await witness({ pool: own });
     await own.drain();
-    const held = object.hold(object.gate("go"));
+    const held = object.hold(scene.gate("go"));
     let drained = false;
     const draining = own.drain().then(() => (drained = true));
     await passed(100);
     expect(drained).toBe(false);
-    object.open("go");
+    scene.open("go");
     await held;
     await draining;
     await end(object);
