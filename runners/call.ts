@@ -20,6 +20,8 @@ export class Call implements Context {
   readonly among: ReadonlySet<number> | undefined;
   /** What the closure has returned. */
   result: unknown;
+  /** Once it is cancelled: what was lent cleans up behind itself. */
+  left: Promise<void> | undefined;
   readonly #attempt: number;
   readonly #host: CallHost;
   #abort: AbortController | undefined;

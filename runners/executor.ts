@@ -106,7 +106,12 @@ export class Executor {
 
   cancel(id: number, value: Payload): void {
     const reason = decode(value, this.#linker);
-    this.#calls.get(id)?.cancel(new AbortError(String(reason)));
+    const call = this.#calls.get(id);
+    if (!call) return;
+    const error = new AbortError(String(reason));
+    call.cancel(error);
+    // Over there nobody answers or reads any more: what waits for that must not wait for ever.
+    call.left = this.#exchange.end(id, error);
   }
 
   /** The live result of a call is needed no more. */
@@ -114,7 +119,7 @@ export class Executor {
     const call = this.#calls.get(id);
     if (!call) return;
     this.#ending.add(id);
-    await this.#exchange.end(id);
+    await Promise.all([call.left, this.#exchange.end(id)]);
     await call.cleanUp()?.catch(() => {});
     this.#end(call, { type: "close", id });
   }
@@ -227,9 +232,9 @@ export class Executor {
 
   #finish(call: Call, message: Message): void {
     this.#ending.add(call.id);
-    const ended = this.#exchange.end(call.id);
+    const ended = this.#exchange.end(call.id) ?? call.left;
     const left = call.cleanUp();
-    if (ended || left) void Promise.allSettled([ended, left]).then(() => this.#end(call, message));
+    if (ended || left) void Promise.allSettled([ended, call.left, left]).then(() => this.#end(call, message));
     else this.#end(call, message);
   }
 

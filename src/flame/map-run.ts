@@ -112,11 +112,17 @@ export class MapRun {
 
   /** The consumer has enough. Rejects with what the source throws when it is closed. */
   async finish(): Promise<void> {
-    if (this.#end) return;
     this.#started = true;
-    this.#stop(nothing, false);
+    if (!this.#end) {
+      this.#stop(nothing, false);
+      this.#answer();
+      return this.#closing;
+    }
+    // It has ended, and the consumer does not know yet: now he will not.
+    this.#end = nothing;
+    this.#drop(false);
     this.#answer();
-    await this.#closing;
+    await this.#closing?.catch(ignore);
   }
 
   #start(): void {
@@ -208,8 +214,12 @@ export class MapRun {
     const flights = [...this.#flights];
     this.#flights.clear();
     for (const { controller } of flights) controller.abort(new AbortError("the map has ended"));
-    for (const { open } of this.#results.drop(ready)) open?.abort(new AbortError("the map has ended"));
+    this.#drop(ready);
     progress?.end();
+  }
+
+  #drop(ready: boolean): void {
+    for (const { open } of this.#results.drop(ready)) open?.abort(new AbortError("the map has ended"));
   }
 
   #slots(): number {

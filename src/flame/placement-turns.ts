@@ -11,6 +11,8 @@ export interface Turn {
   readonly trace: Trace | undefined;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** Once it has begun: its caller waits no longer. */
+  told?: () => void;
 }
 
 export class Turns {
@@ -29,13 +31,16 @@ export class Turns {
     this.#waiting.set(turn, undefined);
   }
 
+  /** False when it is not here any more. */
+  delete(turn: Turn): boolean {
+    this.#waiting.get(turn)?.cancel();
+    return this.#waiting.delete(turn);
+  }
+
   shift(): Turn | undefined {
-    for (const [turn, timer] of this.#waiting) {
-      timer?.cancel();
-      this.#waiting.delete(turn);
-      return turn;
-    }
-    return undefined;
+    const [turn] = this.#waiting.keys();
+    if (turn) this.delete(turn);
+    return turn;
   }
 
   /** From now on each waits for so long at most, unless `wait` comes first. */

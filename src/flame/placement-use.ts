@@ -11,8 +11,8 @@ const dropped = new FinalizationRegistry<PlacementUse>((use) => use.drop());
 export class PlacementUse {
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort: () => void;
-  /** Who waits for something of it. */
-  readonly #waiting = new Set<(error: Error) => void>();
+  /** Who waits for something of it, and how that is given up. */
+  readonly #waiting = new Map<(error: Error) => void, (error: Error) => void>();
   #placement: Placement | undefined;
   /** Why it can be used no more. */
   #over: Error | undefined;
@@ -21,7 +21,7 @@ export class PlacementUse {
   /** `fail` is called when the signal aborts before there is a handle. */
   constructor(signal: AbortSignal | undefined, fail: (error: Error) => void) {
     this.#signal = signal;
-    this.#waiting.add(fail);
+    this.#waiting.set(fail, fail);
     this.#onAbort = () => this.#abort();
     if (signal?.aborted) this.#abort();
     else signal?.addEventListener("abort", this.#onAbort, { once: true });
@@ -72,9 +72,15 @@ export class PlacementUse {
     reject: (error: unknown) => void,
   ): void {
     if (this.#over) throw this.#over;
-    const call = this.#placement!.call(method, args, trace);
-    this.#waiting.add(reject);
-    void call.then(resolve, reject).finally(() => this.#waiting.delete(reject));
+    const done =
+      (tell: (value: unknown) => void) =>
+      (value: unknown): void => {
+        this.#waiting.delete(reject);
+        tell(value);
+      };
+    this.#waiting.set(reject, reject);
+    const giveUp = this.#placement!.call(method, args, { trace, resolve: done(resolve), reject: done(reject) });
+    if (this.#waiting.has(reject)) this.#waiting.set(reject, giveUp);
   }
 
   #dispose(): Promise<void> {
@@ -93,8 +99,9 @@ export class PlacementUse {
       cause: this.#signal!.reason as unknown,
     });
     this.#let(error);
-    for (const reject of [...this.#waiting]) reject(error);
+    const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
+    for (const giveUp of waiting) giveUp(error);
     this.#placement?.abort(error);
   }
 

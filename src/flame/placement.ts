@@ -57,7 +57,9 @@ export class Placement {
   readonly #tellPlaced: PromiseWithResolvers<ObjectShape> = Promise.withResolvers();
   readonly #tellGone: PromiseWithResolvers<void> = Promise.withResolvers();
   #state: State = { at: "asleep" };
+  /** Calls that are not over on the runner, and those that somebody here waits for. */
   #running = 0;
+  #awaited = 0;
   /** Why it takes no more calls. */
   #last: Error | undefined;
   /** Nobody has it any more, but perhaps a stream that it gave. */
@@ -90,16 +92,27 @@ export class Placement {
     this.#users++;
   }
 
-  /** Arguments are encoded now, whenever the call may begin. Throws `CaptureError`. */
-  call(method: string, args: readonly unknown[], trace: Trace | undefined): Promise<unknown> {
-    const packed = this.#pack(args);
-    return new Promise((resolve, reject) => {
-      if (this.#last) throw this.#last;
-      this.#idle?.cancel();
-      this.#turns.add({ method, args: packed, trace, resolve, reject });
-      if (this.#state.at === "asleep") this.#make({ at: "making", why: "used" });
-      else this.#next();
-    });
+  /**
+   * Arguments are encoded now, whenever the call may begin. Returns how to give the call up.
+   *
+   * @throws CaptureError, and why it takes no more calls.
+   */
+  call(
+    method: string,
+    args: readonly unknown[],
+    from: Pick<Turn, "trace" | "resolve" | "reject">,
+  ): (error: Error) => void {
+    if (this.#last) throw this.#last;
+    const turn: Turn = { ...from, method, args: this.#pack(args) };
+    this.#idle?.cancel();
+    this.#turns.add(turn);
+    if (this.#state.at === "asleep") this.#make({ at: "making", why: "used" });
+    else this.#next();
+    return (error) => {
+      turn.reject(error);
+      if (this.#turns.delete(turn)) this.#next();
+      else turn.told?.();
+    };
   }
 
   /** One user less. After the last one it is disposed: rejects with what its own dispose throws. */
@@ -190,7 +203,7 @@ export class Placement {
     const { at } = this.#state;
     // Whoever waits for the end of what is under way hears of it, and goes on from there.
     if (at === "leaving" && this.#last) this.#turns.reject(error);
-    if (at !== "up") return;
+    if (at !== "up") return this.#next();
     if (!RunnerLostError.is(error) || this.#options.restart === "temporary") this.#end(this.#last ?? error);
     else this.#again(error);
   }
@@ -282,7 +295,7 @@ export class Placement {
         this.#run(turn, state.life);
       }
     }
-    if (this.#running > 0) return;
+    if (this.#awaited > 0) return;
     if (state.at === "leaving" && (!this.#last || this.#turns.size === 0)) this.#quiet?.();
     if (state.at === "up") this.#rest(state.life);
   }
@@ -305,21 +318,22 @@ export class Placement {
     if (restarts) this.#turns.hurry(this.#prepared.options.timeoutMs, this.#title());
   }
 
-  #run({ method, args, trace, resolve, reject }: Turn, life: Life): void {
+  #run(turn: Turn, life: Life): void {
+    const { method, args, trace, resolve, reject } = turn;
     const called = { trace, captured: this.#prepared.captured };
     let over = false;
     this.#running++;
+    this.#awaited++;
     life.open.use(1);
     const told = {
       failed: (error: unknown) => joinStack(error, called, life.open.runner),
       over: () => {
         over = true;
         this.#running--;
-        life.open.use(-1);
         this.#next();
       },
     };
-    life.line.call(method, args, told).then(resolve, (error: unknown) => {
+    const answered = life.line.call(method, args, told).then(resolve, (error: unknown) => {
       if (!over && CallTimeoutError.is(error)) {
         ownStack(error as Error, called);
         if (this.#options.concurrency !== Infinity)
@@ -327,11 +341,22 @@ export class Placement {
       }
       reject(error);
     });
+    turn.told = () => {
+      delete turn.told;
+      this.#awaited--;
+      life.open.use(-1);
+      this.#next();
+    };
+    void answered.then(() => turn.told?.());
   }
 
   /** A method does not end, and others wait for that: the object is of no use any more. */
   #stuck(life: Life, error: Error): void {
     const state = this.#state;
+    if (state.at === "leaving" && this.#last) {
+      this.#turns.reject(error);
+      return this.#next();
+    }
     if (state.at !== "up" || state.life !== life) return;
     if (this.#options.restart === "temporary") this.#end(error);
     else {

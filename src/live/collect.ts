@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { CaptureError } from "../errors.ts";
 import { formatPath } from "../value/path.ts";
 import type { Description, LiveCollector, LiveKind, LiveValue, PathStep } from "../value/port.ts";
-import { As, isAsyncIterable, liveKind } from "./kinds.ts";
+import { As, isAsyncIterable, isConnection, liveKind } from "./kinds.ts";
 
 type Path = () => readonly PathStep[];
 
@@ -42,7 +42,7 @@ export class Collector implements LiveCollector {
   }
 
   takeRest(value: object): Description | undefined {
-    return isAsyncIterable(value) ? this.#add("iterable", value) : undefined;
+    return isAsyncIterable(value) && !isConnection(value) ? this.#add("iterable", value) : undefined;
   }
 
   #add(kind: LiveKind, value: object): Description {

@@ -52,6 +52,11 @@ export function isAsyncIterable(value: unknown): value is AsyncIterable<unknown>
   );
 }
 
+/** What has two directions and a peer of its own: it cannot be iterated by somebody else. */
+export function isConnection(value: object): boolean {
+  return typeof (value as NodeStream).setKeepAlive === "function";
+}
+
 /** Asked by name: touching the global would load the streams of every process. */
 function isA(name: "ReadableStream" | "WritableStream", value: object): boolean {
   if (value.constructor?.name !== name) return false;

@@ -1,4 +1,5 @@
 /** The two ends of an object that lives on a runner: its methods, as promises. */
+import { inspect } from "node:util";
 import { ProtocolError } from "../errors.ts";
 import { mark } from "./kinds.ts";
 import { IterablePromise } from "./promise.ts";
@@ -72,7 +73,7 @@ export function exportPlaced(object: object, run: <T>(act: () => T) => T): Expor
       if (disposed) return void (await disposed.catch(() => {}));
       // Nobody asks any more: what it fails with is told on the runner's standard error.
       await dispose().catch((error: unknown) =>
-        run(() => console.error(`Cannot dispose ${exported.detail.name}:`, error)),
+        run(() => void process.stderr.write(`Cannot dispose ${exported.detail.name}: ${inspect(error)}\n`)),
       );
     },
   };

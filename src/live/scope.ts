@@ -7,7 +7,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { LiveKind, LiveValue, Payload, Reference } from "../value/port.ts";
 import type { LiveMessage } from "../wire/live-messages.ts";
 import { exportValue, importValue } from "./ends.ts";
-import { asResult, mark } from "./kinds.ts";
+import { asResult, mark as markAs } from "./kinds.ts";
 import { Questions, type QuestionsHost } from "./questions.ts";
 import type { Exported, Imported, Line, Mark, Told } from "./reference.ts";
 import { weigh } from "./window.ts";
@@ -217,7 +217,7 @@ export class Scope {
     const watch = { waiting: (waits: boolean): void => this.#host.waiting?.(waits, number) };
     const { value, end } = importValue(kind, detail, this.#line(number, false), watch, (bytes) => this.#reason(bytes));
     // It may be handed on, and its class travels no more than others that hold on to a process.
-    if (kind === "iterable") mark(value, "iterable");
+    if (kind === "iterable") markAs(value, "iterable");
     const borrowed: Borrowed = { value: new WeakRef(value), end, told: (known?.told ?? 0) + 1 };
     this.#borrowed.set(number, borrowed);
     this.#theirs.set(value, number);

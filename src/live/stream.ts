@@ -178,8 +178,9 @@ export class Inflow implements Imported {
 /** What a reader holds: when it is dropped, the other side is told. */
 export class RemoteGenerator implements AsyncGenerator<unknown, unknown, undefined> {
   readonly #inflow: Inflow;
-  /** `return` and `throw` wait their turn, as those of a generator do. */
+  /** What is asked of a generator waits its turn. Any number of `next` may be under way, with `return` and `throw` alone. */
   #latest: Promise<unknown> | undefined;
+  #finishing: Promise<unknown> | undefined;
 
   constructor(inflow: Inflow) {
     this.#inflow = inflow;
@@ -191,7 +192,7 @@ export class RemoteGenerator implements AsyncGenerator<unknown, unknown, undefin
         "Cannot pass a value to next(): a generator on a runner is ahead of its reader; capture a live function that it asks";
       return Promise.reject(new TypeError(message));
     }
-    const step = this.#inflow.next(this);
+    const step = this.#finishing ? this.#finishing.then(() => this.#inflow.next(this)) : this.#inflow.next(this);
     this.#latest = step;
     return step;
   }
@@ -216,8 +217,14 @@ export class RemoteGenerator implements AsyncGenerator<unknown, unknown, undefin
     return "AsyncGenerator";
   }
 
-  async #finish(method: "return" | "throw", value: unknown): Promise<IteratorResult<unknown>> {
-    await this.#latest?.catch(() => {});
-    return this.#inflow.finish(method, value);
+  #finish(method: "return" | "throw", value: unknown): Promise<IteratorResult<unknown>> {
+    const before = Promise.resolve(this.#latest).catch(() => {});
+    const step = before.then(() => this.#inflow.finish(method, value));
+    const finishing = step.catch(() => {}).then(() => {
+      if (this.#finishing === finishing) this.#finishing = undefined;
+    });
+    this.#finishing = finishing;
+    this.#latest = step;
+    return step;
   }
 }

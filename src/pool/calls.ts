@@ -1,6 +1,6 @@
 /** The life of a pool's calls: from the queue to an executor, and from there to its end, whichever that is. */
 import type { Message } from "../wire/messages.ts";
-import { readOutcomes, restFailed } from "./batch.ts";
+import { type Answer, Answers } from "./answers.ts";
 import { type Call, type CallRequest, hasBegun, joinStack, mayRepeat, ownStack } from "./call.ts";
 import type { LeaveReason, OpenCall } from "./call.ts";
 import type { Deadlines } from "./deadlines.ts";
@@ -8,15 +8,12 @@ import type { Event } from "./decisions.ts";
 import type { LinkEnd } from "./exits.ts";
 import { aborted, bootTooLate, callTimeout, closedDuring, nodeGone, queueTimeout, runnerLost } from "./failures.ts";
 import type { Fleet } from "./fleet.ts";
-import type { Lane, Read } from "./lane.ts";
+import type { Lane } from "./lane.ts";
 import { Ledger, type LedgerDeps } from "./ledger.ts";
 import { Lending } from "./lending.ts";
 import { Nesting, type NestingHost } from "./nesting.ts";
-import type { Outcomes } from "./outcomes.ts";
 import { Replacing } from "./replacing.ts";
 import { pauseBefore } from "./retries.ts";
-
-type Answer = Extract<Message, { type: "result" | "error" }>;
 
 /** How long a cancelled call may go on before its executor is given up. */
 const graceMs = 5_000;
@@ -42,6 +39,7 @@ export class Calls {
   readonly #deadlines: Deadlines;
   readonly #fleet: Fleet;
   readonly #lending: Lending;
+  readonly #answers: Answers;
   readonly #nesting: Nesting;
   readonly #replacing: Replacing;
 
@@ -55,6 +53,7 @@ export class Calls {
       over: (call) => this.#over(call),
       expired: (call, error) => this.abort(call, error),
     });
+    this.#answers = new Answers(this.#lending, host.fleet);
     this.#nesting = new Nesting(host, this.#lending);
     this.#replacing = new Replacing({
       processes: host.processes,
@@ -172,7 +171,7 @@ export class Calls {
       case "progress": {
         const call = this.ledger.get(message.id);
         if (!call || call.settled || call.lane !== lane) break;
-        this.ledger.progress(call, this.#read(lane, message, call).value);
+        this.ledger.progress(call, this.#answers.read(lane, message, call).value);
         break;
       }
       case "fault": {
@@ -216,13 +215,15 @@ export class Calls {
     if (!call || call.lane !== lane || call.opened) return;
     const live = message.type === "result" && message.value.references !== undefined;
     if (!call.settled && call.part) {
-      const outcomes = this.#outcomes(lane, message, call);
+      const outcomes = this.#answers.outcomes(lane, message, call);
       if (outcomes.live) return this.#open(call, outcomes);
       this.ledger.resolve(call, outcomes);
     } else if (!call.settled) {
       if (call.relay && message.type === "error") call.relay.error = message.value;
       const relays = call.relay !== undefined && message.type === "result";
-      const { value, failed } = relays ? this.#relayed(lane, message, call) : this.#read(lane, message, call);
+      const { value, failed } = relays
+        ? this.#answers.relayed(lane, message, call)
+        : this.#answers.read(lane, message, call);
       if (message.type === "result" && !failed) {
         if (live) return this.#open(call, value);
         this.ledger.resolve(call, value);
@@ -236,26 +237,14 @@ export class Calls {
     else this.#release(call);
   }
 
-  /** The result of a call that a runner has made: it goes there as it is. */
-  #relayed(lane: Lane, { value: payload }: Answer, call: Call): Pick<Read, "value" | "failed"> {
-    const { references } = payload;
-    const live = references ? this.#lending.scope(call, lane).forward(references) : [];
-    return { value: { ...payload, live, references: [] }, failed: false };
-  }
-
   /** Results of a batch that goes on with another item, which has all of its time before it. */
   #part(lane: Lane, message: Extract<Message, { type: "item" }>): void {
     const call = this.ledger.get(message.id);
     if (!call || call.settled || call.lane !== lane) return;
-    const outcomes = this.#outcomes(lane, { ...message, type: "result" }, call);
+    const outcomes = this.#answers.outcomes(lane, { ...message, type: "result" }, call);
     call.clock?.cancel();
     this.#limit(call, lane);
     call.part!(outcomes, message.mark === 1);
-  }
-
-  #outcomes(lane: Lane, { type, value }: Answer, call: Call): Outcomes {
-    const read = type === "result" ? readOutcomes : restFailed;
-    return read(value, call, lane, (payload) => this.#read(lane, { value: payload }, call));
   }
 
   /** The result is live: the call goes on until nobody needs it. */
@@ -312,14 +301,6 @@ export class Calls {
   #grace(call: Call, lane: Lane): void {
     this.#replacing.look(lane);
     call.clock = this.#deadlines.add(graceMs, () => this.#replacing.stuck(lane));
-  }
-
-  /** One that does not speak the protocol is ended. */
-  #read(lane: Lane, { value: payload }: { readonly value: Answer["value"] }, call: Call): Read {
-    const { references } = payload;
-    const read = lane.read(payload, references && this.#lending.scope(call, lane).borrow(references));
-    if (read.broken) this.#fleet.get(lane.runnerNumber)?.stop(lane, read.broken);
-    return read;
   }
 
   /** After the closure's own error: true when the call will be made again. */

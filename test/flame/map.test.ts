@@ -148,6 +148,19 @@ describe("batches", () => {
     expect(own.stats().completed - tiny).toBe(12);
   });
 
+  test("are cut when their items turn out to be slow", async () => {
+    const own = made("map-cut", { max: 1 });
+    const work = (n: number): number => {
+      const end = performance.now() + (n < 2_000 ? 0 : 2);
+      while (performance.now() < end);
+      return n;
+    };
+    let calls = 0;
+    for await (const n of flame.map(numbers(2_100), work, { pool: own }))
+      if (n === 2_000) calls = own.stats().completed;
+    expect(own.stats().completed - calls).toBeGreaterThan(20);
+  });
+
   test("are of one item where each call gets a runner of its own", async () => {
     const own = made("map-single", { max: 2, singleUse: true });
     const pids = await all(flame.map(numbers(5), () => process.pid, { pool: own }));

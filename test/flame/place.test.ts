@@ -142,7 +142,10 @@ describe("when its runner is lost", () => {
     const pids = [await patient.pid(), await hasty.pid()];
     await patient.lock();
     for (const pid of pids) process.kill(pid, "SIGKILL");
-    await until("both to be lost", () => own.stats().runners.ready === 0 || own.nodes().every(({ id }) => !/-[12]$/.test(id)));
+    await until(
+      "both to be lost",
+      () => own.stats().runners.ready === 0 || own.nodes().every(({ id }) => !/-[12]$/.test(id)),
+    );
     const waiting = patient.pid();
     const late = await failure(hasty.pid());
     expect(late).toBeInstanceOf(QueueTimeoutError);
@@ -396,7 +399,8 @@ describe("concurrency", () => {
     await Promise.all(Array.from({ length: 8 }, (_, n) => object.work(n)));
     const seen = await object.seen();
     expect(seen.most).toBe(most);
-    if (concurrency === 1) expect(seen.order).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    // Those that are called later take less time.
+    expect(seen.order.every((n, index) => n === index)).toBe(concurrency === 1);
     await end(object);
   });
 
@@ -428,11 +432,15 @@ describe("signal", () => {
   test("before the object is there `place` rejects, and nothing is left", async () => {
     const own = ownPool();
     const controller = new AbortController();
-    const placing = failure(flame.place(() => new Promise<Witness>(() => {}), { pool: own, signal: controller.signal }));
+    const placing = failure(
+      flame.place(() => new Promise<Witness>(() => {}), { pool: own, signal: controller.signal }),
+    );
     await until("the factory to run", () => own.stats().slots.busy === 1);
     controller.abort(new Error("no more"));
     expect(await placing).toMatchObject({ name: "AbortError", code: "ABORT_ERR", cause: new Error("no more") });
-    expect(await failure(flame.place(() => new Date(), { pool: own, signal: controller.signal }))).toBeInstanceOf(AbortError);
+    expect(await failure(flame.place(() => new Date(), { pool: own, signal: controller.signal }))).toBeInstanceOf(
+      AbortError,
+    );
   });
 
   test("afterwards its calls reject at once, and it is disposed", async () => {
@@ -573,13 +581,16 @@ describe("what an object has started", () => {
     const object = await child(own, room().path("ticks"));
     const [pid, program] = await object.pids();
     process.kill(pid, "SIGKILL");
-    await gone(program);
+    await expect(gone(program)).resolves.toBeUndefined();
   });
 });
 
 describe("options that make no sense", () => {
   const wrong: [options: object, message: string][] = [
-    [{ restrat: "transient" }, `Cannot use option "restrat" of flame.place: it does not exist; did you mean "restart"?`],
+    [
+      { restrat: "transient" },
+      `Cannot use option "restrat" of flame.place: it does not exist; did you mean "restart"?`,
+    ],
     [{ retries: 1 }, `Cannot use option "retries" of flame.place: it does not exist; known options are pool,`],
     [{ restart: "always" }, `Cannot use "always" as option "restart" of flame.place: "temporary", "transient" or`],
     [{ key: 7 }, `Cannot use 7 as option "key" of flame.place: a string is wanted`],

@@ -1,4 +1,5 @@
 import { readdirSync } from "node:fs";
+import { place } from "../../src/context.ts";
 import { processesOf } from "./processes.ts";
 import { testRun } from "./run.ts";
 import { until, type UntilOptions } from "./until.ts";
@@ -39,6 +40,12 @@ function kill(pid: number): void {
 export async function expectNoFolderLeft(options: UntilOptions = {}): Promise<void> {
   const left = () => readdirSync(testRun.folder).filter((name) => name.startsWith("tinderbox-"));
   await expectNothing("temporary folder", left, options);
+}
+
+/** Waits until no live reference is in the tables of this process. */
+export async function expectNothingLent(options: UntilOptions = {}): Promise<void> {
+  const left = () => [...place.exchanges].map((exchange) => JSON.stringify(exchange.counts()));
+  await expectNothing("table of live references", left, options);
 }
 
 /** What keeps this process's event loop busy, counted by kind: sockets, servers, timers, child processes, ... */

@@ -168,10 +168,10 @@ const form = new FormData();
 export const run = () => flame(() => [...form]);
 `, { message: /form` to a runner: it is a FormData; send its entries/, path: ["form"], at: "form]" });
 
-it.refuses("AbortSignal", `
+it.works("AbortSignal, which is live", `
 const { signal } = new AbortController();
-export const run = () => flame(() => signal.aborted);
-`, { message: /signal.*AbortSignal/, path: ["signal"], at: "signal.aborted" });
+export const run = () => flame(() => [signal instanceof AbortSignal, signal.aborted]);
+`, [true, false]);
 
 it.refuses("server", `
 import { createServer } from "node:http";
@@ -185,16 +185,35 @@ const socket = new Socket();
 export const run = () => flame(() => socket.destroyed);
 `, { message: /socket/, path: ["socket"], at: "socket.destroyed" });
 
-it.refuses("node stream", `
+it.works("node stream, which is live", `
 import { Readable } from "node:stream";
-const stream = Readable.from(["a"]);
-export const run = () => flame(async () => { for await (const _ of stream) return 1; });
-`, { message: /stream.*Readable/, path: ["stream"], at: "stream) return" });
+export const run = () => {
+  const stream = Readable.from(["a", "b"]);
+  return flame(async () => { const all = []; for await (const part of stream) all.push(String(part)); return all; });
+};
+`, ["a", "b"]);
 
-it.refuses("web stream", `
+it.works("web stream, which is live", `
+export const run = () => {
+  const stream = new ReadableStream({ start: (controller) => { controller.enqueue("a"); controller.close(); } });
+  return flame(async () => { const all = []; for await (const part of stream) all.push(part); return all; });
+};
+`, ["a"]);
+
+it.refuses("a stream that is read already", `
 const stream = new ReadableStream();
+stream.getReader();
 export const run = () => flame(() => stream.locked);
-`, { message: /stream.*ReadableStream/, path: ["stream"], at: "stream.locked" });
+`, { message: /stream.* is being read or written already; release its lock/, path: ["stream"], at: "stream.locked" });
+
+it.works("a live function", `
+import { live } from "tinderbox";
+export const run = () => {
+  const { pid } = process;
+  const ask = live((n) => [process.pid === pid, n + 1]);
+  return flame(async () => [process.pid === pid, ...(await ask(1))]);
+};
+`, [false, true, 2]);
 
 it.refuses("timer", `
 const timer = setTimeout(() => {}, 0);

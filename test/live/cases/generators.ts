@@ -441,7 +441,7 @@ export const cases: readonly Case[] = [
     async run({ pool }) {
       const numbers = await flame(
         async function* () {
-          for (;;) yield 1;
+          while (!context().signal.aborted) yield 1;
         },
         { pool },
       );

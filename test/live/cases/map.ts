@@ -220,6 +220,24 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "a consumer who leaves hears of no failure that came meanwhile",
+    async run({ pool }) {
+      const { state, items } = numbers(100);
+      const results = flame.map(
+        items,
+        (n) => {
+          if (n === 1) throw new RangeError("one");
+          return n;
+        },
+        { pool },
+      );
+      assert.deepEqual(await results.next(), { done: false, value: 0 });
+      await until("the failure", () => state.closed === 1);
+      assert.deepEqual(await results.return(undefined), { done: true, value: undefined });
+      assert.deepEqual(await results.next(), { done: true, value: undefined });
+    },
+  },
+  {
     name: "with settle failures are results, with index and item",
     async run({ pool }) {
       const results = flame.map(

@@ -1,0 +1,4 @@
+import { cases } from "./cases/endings.ts";
+import { inAllModes } from "./modes.ts";
+
+inAllModes(cases, new URL("./cases/endings.ts", import.meta.url));
