@@ -1,43 +1,21 @@
 /**
- * A map at work: takes items from their source as far as there is room, hands them to the pool in batches, and keeps
- * results until the consumer asks for them. Everything is decided in turns, after the messages that caused them.
+ * A map at work: moves items from their stock to the pool, and results to the consumer, until there are no more, one
+ * has failed, or the consumer has enough. Everything is decided in turns, after the messages that caused them.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { captureValue } from "../closure/capture.ts";
 import { systemClock } from "../clock.ts";
-import { AbortError, ProtocolError, QueueFullError, RunnerLostError } from "../errors.ts";
+import { AbortError, RunnerLostError } from "../errors.ts";
 import { events } from "../events/index.ts";
-import { Collector } from "../live/collect.ts";
-import { type CallOptions, type CallRequest, ownStack } from "../pool/call.ts";
-import type { Outcome, Outcomes } from "../pool/outcomes.ts";
-import { maxRepeats, pauseBefore, resolveRetries } from "../pool/retries.ts";
+import { ownStack } from "../pool/call.ts";
+import type { Outcome } from "../pool/outcomes.ts";
+import { maxRepeats, pauseBefore } from "../pool/retries.ts";
 import type { Timer } from "../ports/clock.ts";
-import { batchBytes, packBatch } from "../wire/batch.ts";
-import { type Item, Results, canRepeat, goesAlone } from "./map-item.ts";
-import type { Progress } from "./map-progress.ts";
+import { Flights, type Origin } from "./map-flights.ts";
+import { type Item, Results, canRepeat } from "./map-item.ts";
+import { type MapJob, slotsOf } from "./map-job.ts";
 import { Queue } from "./map-queue.ts";
 import { Sizing } from "./map-sizing.ts";
-import { type Items, Source } from "./map-source.ts";
-import type { Prepared } from "./submission.ts";
-
-export interface MapJob {
-  readonly prepared: Prepared;
-  readonly items: Items;
-  /** Batches in flight; undefined for as many as the pool has slots. */
-  readonly concurrency: number | undefined;
-  readonly ordered: boolean;
-  readonly settle: boolean;
-  readonly signal: AbortSignal | undefined;
-  readonly trace: CallRequest["trace"];
-  readonly progress: Progress | undefined;
-}
-
-/** A batch on its way: items from `ended` on have no outcome yet. */
-interface Flight {
-  items: Item[];
-  ended: number;
-  readonly controller: AbortController;
-}
+import { Stock } from "./map-stock.ts";
 
 interface Reader {
   readonly resolve: (result: IteratorResult<unknown, undefined>) => void;
@@ -48,38 +26,24 @@ interface End {
   readonly error: { readonly reason: unknown } | undefined;
 }
 
-/** A source is not asked for longer than that while something could be sent, nor the event loop kept from its turn. */
-const fillMs = 1;
+/** The event loop gets its turn after so long. */
 const turnMs = 4;
 
-const noRetries = resolveRetries(undefined, "");
 const done = { done: true, value: undefined } as const;
 const nothing: End = { error: undefined };
 const ignore = (): void => {};
-const never = (): boolean => false;
 
 export class MapRun {
   readonly #job: MapJob;
-  readonly #source: Source;
+  readonly #stock: Stock;
+  readonly #flights: Flights;
   readonly #results: Results;
-  readonly #sizing: Sizing;
-  readonly #callOptions: CallOptions;
   /** In the asynchronous context of the caller: the source and the hooks are his. */
   readonly #run = AsyncLocalStorage.snapshot();
   readonly #readers = new Queue<Reader>();
-  /** Pulled and not begun: fresh, and given back or to be tried again. */
-  readonly #fresh = new Queue<Item>();
-  readonly #again = new Queue<Item>();
-  readonly #flights = new Set<Flight>();
+  /** Of items that are tried again after a while. */
   readonly #pauses = new Set<Timer>();
   #started = false;
-  #pulled = 0;
-  /** Pulled and not delivered. */
-  #inside = 0;
-  /** There was no room for more: delivering makes some. */
-  #blocked = false;
-  /** The pool's queue takes no more for now. */
-  #full = false;
   #turning = false;
   #waiting = false;
   #sourceError: End["error"];
@@ -88,15 +52,27 @@ export class MapRun {
 
   constructor(job: MapJob) {
     this.#job = job;
-    const { pool, options } = job.prepared;
-    this.#sizing = new Sizing(options.timeoutMs, pool.options.singleUse);
     this.#results = new Results(job.ordered);
-    // Which items of a batch are made again is decided here.
-    this.#callOptions = { ...options, idempotent: false, retries: noRetries };
-    this.#source = new Source(job.items, {
-      arrived: (item) => this.#arrived(item),
-      ended: () => this.#soon(),
-      failed: (reason) => this.#sourceFailed(reason),
+    const { pool, options } = job.prepared;
+    const sizing = new Sizing(options.timeoutMs, pool.options.singleUse);
+    const over = (): boolean => this.#end !== undefined;
+    const soon = (): void => this.#soon();
+    const failed = (item: Item, error: unknown): void => this.#failed(item, error);
+    this.#stock = new Stock(job, sizing, {
+      over,
+      soon,
+      failed,
+      begun: (item) => this.#results.begin(item),
+      later: () => this.#later(),
+      sourceFailed: (reason) => this.#sourceFailed(reason),
+    });
+    this.#flights = new Flights(job, sizing, {
+      over,
+      soon,
+      failed,
+      ended: (item, end, origin) => this.#ended(item, end, origin),
+      lost: (item, error) => this.#lost(item, error),
+      returned: (items) => this.#again(items),
     });
   }
 
@@ -168,6 +144,21 @@ export class MapRun {
     });
   }
 
+  #pump(): void {
+    const slots = slotsOf(this.#job);
+    const begunAt = systemClock.now();
+    while (this.#flights.roomFor(slots)) {
+      const items = this.#stock.gather();
+      if (items.length === 0 || this.#end) break;
+      this.#flights.send(items);
+      if (systemClock.now() - begunAt > turnMs) {
+        setImmediate(() => this.#soon());
+        break;
+      }
+    }
+    if (!this.#end) this.#stock.ask();
+  }
+
   #answer(): void {
     while (this.#readers.size > 0) {
       const item = this.#results.next();
@@ -178,14 +169,13 @@ export class MapRun {
   }
 
   #deliver(item: Item): IteratorResult<unknown, undefined> {
-    this.#inside--;
     item.open = undefined;
-    if (this.#blocked) this.#soon();
+    this.#stock.delivered();
     return { done: false, value: item.result };
   }
 
   #over(): boolean {
-    if (!this.#end && this.#source.over && this.#inside === 0) this.#stop({ error: this.#sourceError }, true);
+    if (!this.#end && this.#stock.spent) this.#stop({ error: this.#sourceError }, true);
     return this.#end !== undefined;
   }
 
@@ -205,116 +195,17 @@ export class MapRun {
     this.#end = end;
     const { signal, progress } = this.#job;
     signal?.removeEventListener("abort", this.#abort);
-    this.#closing = this.#run(() => this.#source.close());
+    this.#closing = this.#run(() => this.#stock.close());
     this.#closing.catch(ignore);
     for (const timer of this.#pauses) timer.cancel();
     this.#pauses.clear();
-    this.#fresh.clear();
-    this.#again.clear();
-    const flights = [...this.#flights];
-    this.#flights.clear();
-    for (const { controller } of flights) controller.abort(new AbortError("the map has ended"));
+    this.#flights.cancel();
     this.#drop(ready);
     progress?.end();
   }
 
   #drop(ready: boolean): void {
     for (const { open } of this.#results.drop(ready)) open?.abort(new AbortError("the map has ended"));
-  }
-
-  #slots(): number {
-    const { concurrency, prepared } = this.#job;
-    if (concurrency !== undefined) return concurrency;
-    const { max, processes, concurrency: each } = prepared.pool.options;
-    return (prepared.options.node === undefined ? max : 1) * processes * each;
-  }
-
-  #pump(): void {
-    const slots = this.#slots();
-    const begunAt = systemClock.now();
-    const window = 2 * slots * this.#sizing.size;
-    this.#blocked = false;
-    while (this.#flights.size < slots && !this.#full) {
-      const items = this.#gather(window);
-      if (items.length === 0 || this.#end || !this.#send(items)) break;
-      if (systemClock.now() - begunAt > turnMs) {
-        setImmediate(() => this.#soon());
-        break;
-      }
-    }
-    if (this.#source.isAsync && !this.#end) this.#ask(window);
-  }
-
-  #ask(window: number): void {
-    if (this.#inside < window) this.#source.ask();
-    else this.#blocked = true;
-  }
-
-  /** The items of the next batch, none when there are none or it is too early. */
-  #gather(window: number): Item[] {
-    const { size } = this.#sizing;
-    const items: Item[] = [];
-    const begunAt = systemClock.now();
-    let bytes = 0;
-    // A consumer that takes one result at a time must not make batches of one item.
-    const least = this.#inside > 0 ? window - size : Infinity;
-    while (items.length < size) {
-      const line = this.#again.size > 0 ? this.#again : this.#fresh;
-      const most = items.length === 0 ? Math.min(window - 1, least) : window - 1;
-      while (!line.first) if (!this.#pull(most)) break;
-      const item = line.first;
-      if (!item || this.#end) break;
-      const alone = goesAlone(item);
-      bytes += item.sent!.payload.bytes.length;
-      if (items.length > 0 && (alone || bytes > batchBytes)) break;
-      items.push(line.shift()!);
-      if (alone || systemClock.now() - begunAt > fillMs) break;
-    }
-    return items;
-  }
-
-  /** Takes an item from a synchronous source, unless there are more than `most` inside. */
-  #pull(most: number): boolean {
-    if (this.#source.isAsync || this.#source.over || this.#end) return false;
-    if (this.#inside > most) {
-      this.#blocked = true;
-      return false;
-    }
-    return this.#source.pull(this.#take);
-  }
-
-  readonly #take = (value: unknown): void => {
-    const { settle, prepared } = this.#job;
-    const item: Item = {
-      index: this.#pulled++,
-      item: settle ? value : undefined,
-      sent: undefined,
-      attempt: 0,
-      retried: 0,
-      repeated: 0,
-      done: false,
-      result: undefined,
-      open: undefined,
-    };
-    this.#inside++;
-    this.#results.begin(item);
-    try {
-      // Now: a source may give the same object, changed, each time.
-      item.sent = captureValue(value, "item", new Collector({ functions: never }), prepared.captured.root);
-    } catch (error) {
-      return this.#failed(item, error);
-    }
-    this.#fresh.push(item);
-  };
-
-  #arrived(value: unknown): void {
-    if (this.#end) return;
-    this.#take(value);
-    if (this.#end) return;
-    this.#ask(2 * this.#slots() * this.#sizing.size);
-    // Whatever else is ready at once comes along.
-    if (this.#fresh.size >= this.#sizing.size) this.#soon();
-    else this.#later();
   }
 
   #sourceFailed(reason: unknown): void {
@@ -325,112 +216,23 @@ export class MapRun {
     if (this.#end) this.#answer();
   }
 
-  /** False when the pool does not take it. */
-  #send(items: Item[]): boolean {
-    const { prepared, trace } = this.#job;
-    const { pool, captured } = prepared;
-    const controller = new AbortController();
-    const flight: Flight = { items, ended: 0, controller };
-    const units = items.length === 1 ? items[0]!.sent!.units : new Set(items.flatMap(({ sent }) => [...sent!.units]));
-    const payload = packBatch(
-      items.map(({ sent }) => ({ failed: false, value: sent!.payload })),
-      0,
-    );
-    this.#flights.add(flight);
-    try {
-      pool.submit({
-        captured,
-        args: { payload, units },
-        attempt: items[0]!.attempt,
-        mode: "each",
-        options: { ...this.#callOptions, signal: controller.signal },
-        trace,
-        part: (outcomes, returned) => this.#heard(flight, outcomes, returned ? 1 : undefined),
-        resolve: (outcomes) => this.#landed(flight, outcomes as Outcomes),
-        reject: (error) => this.#lost(flight, error),
-      });
-      return true;
-    } catch (error) {
-      this.#flights.delete(flight);
-      // The queue is full of our own: each that ends makes room.
-      this.#full = error instanceof QueueFullError && this.#flights.size > 0;
-      if (this.#full) this.#returned(items);
-      else {
-        if (error instanceof Error) ownStack(error, { trace, captured });
-        for (const item of items) this.#failed(item, error);
-      }
-      return !this.#full;
-    }
-  }
-
-  /** Results that came first. `running`: so many items go on, and those behind them were given back. */
-  #heard(flight: Flight, { call, runner, ends, spentMs, live }: Outcomes, running?: number): void {
-    if (this.#end) return;
-    for (const end of ends) {
-      const item = flight.items[flight.ended];
-      if (!item) break;
-      flight.ended++;
-      if (live) this.#open(item, flight.controller);
-      this.#ended(item, end, call, runner);
-    }
-    if (this.#end) return;
-    if (running !== undefined) {
-      this.#returned(flight.items.splice(flight.ended + running));
-      this.#sizing.learn(spentMs, flight.ended + running);
-    }
-    this.#soon();
-  }
-
-  /** The result keeps its call, also when the map is over: until nobody needs it, or the caller aborts. */
-  #open(item: Item, controller: AbortController): void {
-    item.open = controller;
-    const { signal } = this.#job;
-    signal?.addEventListener("abort", () => controller.abort(signal.reason), { once: true });
-  }
-
-  /** A batch is over: what has no end now was not begun. */
-  #landed(flight: Flight, outcomes: Outcomes): void {
-    if (this.#end) return;
-    const { call, runner, rest, spentMs } = outcomes;
-    this.#heard(flight, outcomes);
-    this.#leave(flight);
-    const left = flight.items.slice(flight.ended);
-    if (rest) for (const item of left) this.#ended(item, rest, call, runner);
-    else if (flight.ended > 0) this.#returned(left);
-    else
-      for (const item of left) this.#failed(item, new ProtocolError("Cannot run a batch: the runner has not begun it"));
-    if (flight.ended > 0) this.#sizing.learn(spentMs, flight.ended);
-  }
-
-  /** The pool has given a batch up. Of what has not come back any may have begun. */
-  #lost(flight: Flight, error: unknown): void {
-    if (this.#end) return;
-    this.#leave(flight);
-    const { options, captured } = this.#job.prepared;
-    const again = options.idempotent && error instanceof RunnerLostError && error.started && canRepeat(captured);
-    for (const item of flight.items.slice(flight.ended)) {
-      if (!again || item.repeated >= maxRepeats || !canRepeat(item.sent!)) this.#failed(item, error);
-      else {
-        item.repeated++;
-        item.attempt++;
-        this.#returned([item]);
-      }
-    }
-  }
-
-  #leave(flight: Flight): void {
-    this.#flights.delete(flight);
-    this.#full = false;
-    this.#soon();
-  }
-
-  #ended(item: Item, end: Outcome, call: number, runner: string): void {
+  #ended(item: Item, end: Outcome, origin: Origin): void {
     if (this.#end) return;
     if (!end.failed) this.#succeeded(item, end.value);
-    else if (!end.own || !this.#retry(item, end.value, call, runner)) this.#failed(item, end.value);
+    else if (!end.own || !this.#retry(item, end.value, origin)) this.#failed(item, end.value);
   }
 
-  #retry(item: Item, error: unknown, call: number, runner: string): boolean {
+  #lost(item: Item, error: unknown): void {
+    const { options, captured } = this.#job.prepared;
+    const again = options.idempotent && error instanceof RunnerLostError && error.started;
+    if (!again || item.repeated >= maxRepeats || !canRepeat(captured) || !canRepeat(item.sent!))
+      return this.#failed(item, error);
+    item.repeated++;
+    item.attempt++;
+    this.#again([item]);
+  }
+
+  #retry(item: Item, error: unknown, { call, runner }: Origin): boolean {
     const { pool, options } = this.#job.prepared;
     const { retries, name } = options;
     if (item.retried >= retries.limit) return false;
@@ -441,25 +243,24 @@ export class MapRun {
       events.emit("call.retried", { pool: pool.name, call, name, runner, attempt: item.attempt, error });
     item.retried++;
     item.attempt++;
-    if (delayMs === 0) {
-      this.#returned([item]);
-      return true;
-    }
+    if (delayMs === 0) this.#again([item]);
+    else this.#pause(item, delayMs);
+    return true;
+  }
+
+  #pause(item: Item, delayMs: number): void {
     const timer = systemClock.timer(delayMs, () => {
       this.#pauses.delete(timer);
-      this.#returned([item]);
+      this.#again([item]);
     });
     // Nothing else may keep the process alive until then.
     timer.hold(true);
     this.#pauses.add(timer);
-    return true;
   }
 
-  /** To be sent as soon as there is a slot: in order, before anything new. */
-  #returned(items: readonly Item[]): void {
+  #again(items: readonly Item[]): void {
     if (items.length === 0 || this.#end) return;
-    const all = [...this.#again.clear(), ...items].toSorted((left, right) => left.index - right.index);
-    for (const item of all) this.#again.push(item);
+    this.#stock.back(items);
     this.#soon();
   }
 
@@ -479,10 +280,10 @@ export class MapRun {
     if (settle) {
       item.result = { status: "rejected", reason: error, index: item.index, item: item.item };
       this.#results.end(item);
+      this.#soon();
     } else {
       this.#stop({ error: { reason: error } }, true);
       this.#answer();
     }
-    this.#soon();
   }
 }

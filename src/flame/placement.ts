@@ -3,7 +3,7 @@
  * call of the pool is one life of it. Ends once, and whoever has it is told why.
  */
 import { captureValue } from "../closure/capture.ts";
-import { CallTimeoutError, PoolClosedError, RunnerLostError } from "../errors.ts";
+import { CallTimeoutError, PoolClosedError, ProtocolError, RunnerLostError } from "../errors.ts";
 import type { Events } from "../events/index.ts";
 import { Collector } from "../live/collect.ts";
 import { type ObjectLine, type ObjectShape, disposeMethod, lineOf } from "../live/object.ts";
@@ -149,6 +149,7 @@ export class Placement {
 
   #make(state: Extract<State, { at: "making" }>): void {
     this.#state = state;
+    this.#idle?.cancel();
     this.#hurry();
     const { pool, options, captured } = this.#prepared;
     const released = Promise.withResolvers<void>();
@@ -160,7 +161,7 @@ export class Placement {
         mode: "place",
         args: undefined,
         trace: this.#trace,
-        resolve: (object) => this.#up(object as object, open!, released.promise),
+        resolve: (object) => this.#up(object as object, open, released.promise),
         reject: (error) => this.#notMade(error as Error),
         watch: {
           opened: (call) => void (open = call),
@@ -174,15 +175,19 @@ export class Placement {
     }
   }
 
-  #up(object: object, open: OpenCall, released: Promise<void>): void {
+  #up(object: object, open: OpenCall | undefined, released: Promise<void>): void {
     const made = this.#state as Extract<State, { at: "making" }>;
-    const line = lineOf(object)!;
-    this.#state = { at: "up", life: { object, line, open, released } };
+    const line = lineOf(object);
+    if (!line) {
+      open?.close();
+      return this.#notMade(new ProtocolError("Cannot place an object: its runner gave something else"));
+    }
+    this.#state = { at: "up", life: { object, line, open: open!, released } };
     this.#turns.wait();
     this.#tellPlaced.resolve(line.shape);
     if (made.cause) {
       const { pool, options } = this.#prepared;
-      const facts = { pool: pool.name, name: options.name, runner: open.runner };
+      const facts = { pool: pool.name, name: options.name, runner: open!.runner };
       this.#deps.events.emit("placed.restarted", { ...facts, restarts: this.#restarts.count, error: made.cause });
     }
     if (this.#last) void this.#depart("asleep");
@@ -304,6 +309,7 @@ export class Placement {
   #rest(life: Life): void {
     this.#idle?.cancel();
     this.#idle = this.#deps.clock.timer(this.#options.idleMs, () => {
+      if (this.#state.at !== "up") return;
       // A stream that one of its methods gave is being read.
       if (life.open.borrowed > 1) this.#rest(life);
       else void this.#depart("asleep");

@@ -55,13 +55,13 @@ export function exportValue(live: LiveValue, line: Line, side: Side): Exported {
     case "readable": {
       const stream = value as ReadableStream;
       const discard = discards ? (): void => void stream.cancel().catch(() => {}) : undefined;
-      return source({ detail: flavours.isByteStream(stream), discard });
+      return source({ ...flavours.webReader(stream), detail: flavours.isByteStream(stream), discard });
     }
     case "node-readable": {
       const stream = value as Readable;
       flavours.keepFailure(stream);
       const discard = discards ? (): void => void stream.destroy() : undefined;
-      return source({ detail: flavours.modesOf(stream), discard });
+      return source({ leave: () => void stream.destroy(), detail: flavours.modesOf(stream), discard });
     }
     case "writable": {
       const stream = value as WritableStream;
@@ -84,6 +84,8 @@ export function exportValue(live: LiveValue, line: Line, side: Side): Exported {
       return duplex(
         source({
           open: () => flavours.iterateHalf(stream),
+          // The other direction goes on.
+          leave: () => {},
           last: () => stream.writableEnded || stream.destroyed,
         }),
         sink({ open: (failed) => flavours.nodeWriter(stream, failed) }),

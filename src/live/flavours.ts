@@ -4,6 +4,7 @@ import { callbackify } from "node:util";
 import type { Duplex as NodeDuplex, Readable as NodeReadable, Writable as NodeWritable } from "node:stream";
 import type { Modes } from "./details.ts";
 import type { Outflow, Writer } from "./sink.ts";
+import type { SourceOptions } from "./source.ts";
 import type { Inflow } from "./stream.ts";
 
 /** Loaded when a stream of Node's is met: whoever has one has loaded it already. */
@@ -38,6 +39,21 @@ export function webReadable(inflow: Inflow, bytes: boolean): ReadableStream<unkn
   return bytes ? new ReadableStream({ ...source, type: "bytes" }) : new ReadableStream(source, { highWaterMark: 0 });
 }
 
+/** How a stream is read, and left, by whoever has its only lock. */
+export function webReader(stream: ReadableStream): Pick<SourceOptions, "open" | "leave"> {
+  let reader: ReadableStreamDefaultReader<unknown> | undefined;
+  return {
+    open() {
+      const own = (reader = stream.getReader());
+      return { next: () => own.read() as Promise<IteratorResult<unknown>> };
+    },
+    async leave(reason) {
+      await reader?.cancel(reason);
+      reader?.releaseLock();
+    },
+  };
+}
+
 export function webWritable(outflow: Outflow): WritableStream<unknown> {
   return new WritableStream({
     start(controller) {
@@ -62,7 +78,7 @@ export function nodeReadable(inflow: Inflow, modes: Modes): NodeReadable {
       tell(leave(inflow), () => done(error));
     },
   });
-  return decoded(stream, modes);
+  return guarded(decoded(stream, modes));
 }
 
 export function nodeWritable(outflow: Outflow, { writableObjectMode }: Modes): NodeWritable {
@@ -131,11 +147,20 @@ function decoded<S extends NodeReadable>(stream: S, { encoding }: Modes): S {
   return encoding === null ? stream : stream.setEncoding(encoding);
 }
 
+/**
+ * For streams that come from elsewhere: what happens there must not be the end of this process, whether or not somebody
+ * listens. Its reads and writes fail all the same.
+ */
+function guarded<S extends NodeReadable | NodeWritable>(stream: S): S {
+  keepFailure(stream);
+  return stream;
+}
+
 /** Held, the stream would never be garbage: its scope holds the outflow. */
 function failing<S extends NodeWritable>(stream: S, outflow: Outflow): S {
   const weak = new WeakRef(stream);
   outflow.onFailure((reason) => void weak.deref()?.destroy(reason as Error));
-  return stream;
+  return guarded(stream);
 }
 
 function writing(outflow: Outflow) {

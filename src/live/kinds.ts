@@ -71,17 +71,28 @@ interface NodeStream {
   readonly readable?: unknown;
   readonly writable?: unknown;
   readonly setKeepAlive?: unknown;
+  readonly _handle?: object | null;
+  listeners?(event: string): readonly unknown[];
 }
 
-/** A pipe of a child process is a socket by class, and has one direction; what has two is a connection. */
+/** A pipe is a socket by class. One with a single direction is a stream like others; what has two is a connection. */
 function nodeStream(value: NodeStream): LiveKind | undefined {
   if (typeof value.on !== "function") return undefined;
   const reads = typeof value._read === "function" && typeof value.pipe === "function";
   const writes = typeof value._write === "function";
   if (typeof value.setKeepAlive === "function") {
-    if (reads && value.readable === true && value.writable !== true) return "node-readable";
+    if (value._handle?.constructor.name === "TCP") return undefined;
+    if (reads && value.readable === true && (value.writable !== true || isOutput(value))) return "node-readable";
     return writes && value.writable === true && value.readable !== true ? "node-writable" : undefined;
   }
   if (reads) return writes ? "node-duplex" : "node-readable";
   return writes ? "node-writable" : undefined;
+}
+
+/**
+ * The output of a child process is a socket that could be written to, with nobody at the other end. Nothing tells it from
+ * a connection but that its process waits for its end.
+ */
+function isOutput(stream: NodeStream): boolean {
+  return stream.listeners?.("close").some((listener) => /\bmaybeClose\b/.test(String(listener))) === true;
 }

@@ -7,6 +7,8 @@ export interface QuestionsHost {
   readonly clock: Clock;
   /** How long the other side may take; never, while its call runs and has a clock itself. */
   limit?(method: string): { readonly ms: number; error(): Error } | undefined;
+  /** Something was asked (1), or is asked no more (-1). */
+  asking?(change: 1 | -1): void;
   /** An error of the other side's has come, and nobody but who waits hears of it. */
   heard?(error: unknown): void;
 }
@@ -52,6 +54,7 @@ export class Questions {
       const limit = this.#host.limit?.(method);
       const timer = limit && this.#host.clock.timer(limit.ms, () => this.#giveUp(number, limit.error()));
       this.#asked.set(number, { resolve, reject, timer, told });
+      this.#host.asking?.(1);
       try {
         send(number)?.catch(refuse);
       } catch (error) {
@@ -91,6 +94,7 @@ export class Questions {
     this.#asked.clear();
     this.#late.clear();
     for (const { reject, timer, told } of asked) {
+      this.#host.asking?.(-1);
       timer?.cancel();
       reject(error);
       told?.over();
@@ -109,8 +113,10 @@ export class Questions {
 
   #take(number: number): Asked | undefined {
     const asked = this.#asked.get(number);
+    if (!asked) return undefined;
     this.#asked.delete(number);
-    asked?.timer?.cancel();
+    this.#host.asking?.(-1);
+    asked.timer?.cancel();
     return asked;
   }
 }

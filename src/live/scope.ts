@@ -41,6 +41,7 @@ interface Lent {
 }
 
 interface Borrowed {
+  readonly kind: string;
   readonly value: WeakRef<object>;
   readonly end: Imported;
   told: number;
@@ -93,6 +94,11 @@ export class Scope {
 
   get over(): boolean {
     return this.#over !== undefined;
+  }
+
+  /** What is borrowed does nothing by itself: it waits to be called. */
+  get resting(): boolean {
+    return [...this.#borrowed.values()].every(({ kind }) => kind === "function" || kind === "signal");
   }
 
   /** A stream that was lent has been read from or written to: the call cannot be made a second time. */
@@ -218,7 +224,7 @@ export class Scope {
     const { value, end } = importValue(kind, detail, this.#line(number, false), watch, (bytes) => this.#reason(bytes));
     // It may be handed on, and its class travels no more than others that hold on to a process.
     if (kind === "iterable") markAs(value, "iterable");
-    const borrowed: Borrowed = { value: new WeakRef(value), end, told: (known?.told ?? 0) + 1 };
+    const borrowed: Borrowed = { kind, value: new WeakRef(value), end, told: (known?.told ?? 0) + 1 };
     this.#borrowed.set(number, borrowed);
     this.#theirs.set(value, number);
     dropped.register(value, () => this.#release(number, borrowed));

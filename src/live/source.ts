@@ -18,6 +18,11 @@ export interface SourceOptions {
   readonly detail?: unknown;
   /** Whoever makes the items may write to their memory again as soon as the next one is wanted. */
   readonly copy?: boolean;
+  /**
+   * For streams: how their reader leaves, at once, whatever they are waiting for. A generator has to come to its next
+   * `yield` first.
+   */
+  readonly leave?: (reason: unknown) => unknown;
   /** For values that hold something open even when nobody has begun to read. */
   readonly discard?: (() => void) | undefined;
   /** The reader goes before the end: what the iterator waits for need not come any more. */
@@ -72,8 +77,15 @@ export class Source implements Exported {
   }
 
   #leave(value: unknown): Promise<Step> {
-    if (!this.#ended && this.#iterator) this.#options.left?.();
-    return this.#after(() => this.#finish("return", value));
+    const { left, leave, run } = this.#options;
+    if (this.#ended || !this.#iterator) return this.#after(() => this.#finish("return", value));
+    left?.();
+    if (!leave) return this.#after(() => this.#finish("return", value));
+    this.#ended = true;
+    return run(async () => {
+      await leave(value);
+      return { done: true, value };
+    });
   }
 
   #after<T>(act: () => Promise<T>): Promise<T> {
@@ -114,6 +126,7 @@ export class Source implements Exported {
         const { done, value: next } = await run(() => iterator.next());
         // A synchronous iterator may give promises: `for await` waits for them.
         const value = types.isPromise(next) ? await next : next;
+        if (this.#ended) return;
         if (done) {
           this.#ended = true;
           return line.end(last ? last() : value);
@@ -124,8 +137,9 @@ export class Source implements Exported {
         turnAt = clock.now();
       }
     } catch (error) {
+      const left = this.#ended;
       this.#ended = true;
-      line.fail(error);
+      if (!left) line.fail(error);
     } finally {
       this.#pumping = false;
     }

@@ -220,9 +220,11 @@ export class RemoteGenerator implements AsyncGenerator<unknown, unknown, undefin
   #finish(method: "return" | "throw", value: unknown): Promise<IteratorResult<unknown>> {
     const before = Promise.resolve(this.#latest).catch(() => {});
     const step = before.then(() => this.#inflow.finish(method, value));
-    const finishing = step.catch(() => {}).then(() => {
-      if (this.#finishing === finishing) this.#finishing = undefined;
-    });
+    const finishing = step
+      .catch(() => {})
+      .then(() => {
+        if (this.#finishing === finishing) this.#finishing = undefined;
+      });
     this.#finishing = finishing;
     this.#latest = step;
     return step;

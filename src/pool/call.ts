@@ -93,6 +93,8 @@ export interface Call extends CallRequest {
   settled: boolean;
   /** Its caller has the result, and that is live: the call goes on until nobody needs it. */
   opened: boolean;
+  /** And it has no slot any more: what its caller holds are functions. */
+  kept: boolean;
   startedAt: number;
   clock: Deadline | undefined;
   /** Of those who wait for items of its result. */

@@ -2,7 +2,6 @@
 import type { Message } from "../wire/messages.ts";
 import { type Answer, Answers } from "./answers.ts";
 import { type Call, type CallRequest, hasBegun, joinStack, mayRepeat, ownStack } from "./call.ts";
-import type { LeaveReason, OpenCall } from "./call.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Event } from "./decisions.ts";
 import type { LinkEnd } from "./exits.ts";
@@ -12,11 +11,9 @@ import type { Lane } from "./lane.ts";
 import { Ledger, type LedgerDeps } from "./ledger.ts";
 import { Lending } from "./lending.ts";
 import { Nesting, type NestingHost } from "./nesting.ts";
+import { Openings } from "./openings.ts";
 import { Replacing } from "./replacing.ts";
 import { pauseBefore } from "./retries.ts";
-
-/** How long a cancelled call may go on before its executor is given up. */
-const graceMs = 5_000;
 
 /** What the calls need of their pool. */
 export interface CallsHost extends LedgerDeps, NestingHost {
@@ -39,6 +36,7 @@ export class Calls {
   readonly #deadlines: Deadlines;
   readonly #fleet: Fleet;
   readonly #lending: Lending;
+  readonly openings: Openings;
   readonly #answers: Answers;
   readonly #nesting: Nesting;
   readonly #replacing: Replacing;
@@ -50,7 +48,7 @@ export class Calls {
     this.ledger = new Ledger(host.pool, host);
     this.#lending = new Lending({
       ...host,
-      over: (call) => this.#over(call),
+      over: (call) => this.openings.over(call),
       expired: (call, error) => this.abort(call, error),
     });
     this.#answers = new Answers(this.#lending, host.fleet);
@@ -60,7 +58,17 @@ export class Calls {
       link: (runner) => this.#fleet.get(runner),
       callsOn: (lane) => this.ledger.on(lane),
       step: (event) => host.step(event),
-      leave: (lane) => this.leave("retired", lane),
+      leave: (lane) => this.openings.leave("retired", lane),
+    });
+    this.openings = new Openings({
+      ledger: this.ledger,
+      lending: this.#lending,
+      replacing: this.#replacing,
+      deadlines: host.deadlines,
+      step: (event) => host.step(event),
+      closed: () => host.closed(),
+      ended: () => host.ended(),
+      release: (call) => this.#release(call),
     });
   }
 
@@ -188,7 +196,7 @@ export class Calls {
         break;
       }
       case "close":
-        this.#closedByRunner(lane, message.id);
+        this.openings.closedByRunner(lane, message.id);
         break;
       case "nested": {
         const call = this.ledger.get(message.id);
@@ -216,7 +224,7 @@ export class Calls {
     const live = message.type === "result" && message.value.references !== undefined;
     if (!call.settled && call.part) {
       const outcomes = this.#answers.outcomes(lane, message, call);
-      if (outcomes.live) return this.#open(call, outcomes);
+      if (outcomes.live) return this.openings.open(call, outcomes);
       this.ledger.resolve(call, outcomes);
     } else if (!call.settled) {
       if (call.relay && message.type === "error") call.relay.error = message.value;
@@ -225,7 +233,7 @@ export class Calls {
         ? this.#answers.relayed(lane, message, call)
         : this.#answers.read(lane, message, call);
       if (message.type === "result" && !failed) {
-        if (live) return this.#open(call, value);
+        if (live) return this.openings.open(call, value);
         this.ledger.resolve(call, value);
       } else if (failed || !this.#retry(call, value)) {
         joinStack(value, call, lane.runner);
@@ -233,7 +241,7 @@ export class Calls {
       } else return;
     }
     // The runner keeps it for a caller who has gone, or who cannot read it.
-    if (live) this.#close(call, lane);
+    if (live) this.openings.close(call, lane);
     else this.#release(call);
   }
 
@@ -245,62 +253,6 @@ export class Calls {
     call.clock?.cancel();
     this.#limit(call, lane);
     call.part!(outcomes, message.mark === 1);
-  }
-
-  /** The result is live: the call goes on until nobody needs it. */
-  #open(call: Call, value: unknown): void {
-    const { lane, watch } = call;
-    this.#lending.open(call);
-    const open: OpenCall = {
-      runner: lane!.runner,
-      get borrowed() {
-        return lane!.exchange.get(call.id)?.borrowed ?? 0;
-      },
-      use: (change) => {
-        this.ledger.use(change);
-        if (change < 0) this.#host.ended();
-      },
-      close: (error) => this.#over(call, error),
-    };
-    watch?.opened(open);
-    this.ledger.open(call, value);
-    if (call.mode === "place") this.#host.step({ type: "placed", call: call.id });
-    if (this.#host.closed()) watch?.leave("closed");
-    this.#host.ended();
-    // A placed object has its own end. What other results hold may be nothing but the caller's own.
-    if (call.mode !== "place") lane!.exchange.get(call.id)?.open(value);
-  }
-
-  /** Calls that have no end of their own are to be ended by whoever watches them: all, those of a runner, or of an executor. */
-  leave(reason: LeaveReason, on?: number | Lane): void {
-    for (const call of this.ledger.all()) {
-      if (!call.opened || call.settled) continue;
-      if (on === undefined || call.lane === on || call.lane?.runnerNumber === on) call.watch?.leave(reason);
-    }
-  }
-
-  /** The runner must confirm that nothing of the call is left: its generator may have a long `finally`. */
-  #over(call: Call, error?: Error): void {
-    if (call.settled || !call.lane) return;
-    const { lane } = call;
-    this.ledger.resolve(call, undefined);
-    this.#close(call, lane, error);
-  }
-
-  #close(call: Call, lane: Lane, error?: Error): void {
-    lane.endLive(call.id, error);
-    lane.send({ type: "close", id: call.id });
-    this.#grace(call, lane);
-  }
-
-  #closedByRunner(lane: Lane, id: number): void {
-    const call = this.ledger.get(id);
-    if (call?.lane === lane && call.settled) this.#release(call);
-  }
-
-  #grace(call: Call, lane: Lane): void {
-    this.#replacing.look(lane);
-    call.clock = this.#deadlines.add(graceMs, () => this.#replacing.stuck(lane));
   }
 
   /** After the closure's own error: true when the call will be made again. */
@@ -335,7 +287,7 @@ export class Calls {
     lane.endLive(call.id, error);
     lane.cancel(call.id, error.message);
     if (call.opened) lane.send({ type: "close", id: call.id });
-    this.#grace(call, lane);
+    this.openings.grace(call, lane);
   }
 
   runnerGone(runner: number, end: LinkEnd): void {
@@ -354,6 +306,7 @@ export class Calls {
         this.ledger.reject(call, error);
         call.lane?.endLive(call.id, error);
       }
+      if (call.kept) call.lane?.endLive(call.id, runnerLost(call, scope, end));
       if (call.settled) this.#release(call);
       else {
         this.#free(call);
@@ -369,7 +322,7 @@ export class Calls {
     call.clock?.cancel();
     call.lane = undefined;
     call.sent = false;
-    if (lane) lane.busy--;
+    if (lane && !call.kept) lane.busy--;
     this.#host.step({ type: "done", call: call.id });
     if (lane) this.#replacing.look(lane);
   }

@@ -30,6 +30,7 @@ export class PoolCore {
   readonly #runners = new Map<number, Runner>();
   readonly #waiting = new WaitingCalls();
   readonly #pinned = new PinnedCalls();
+  readonly #kept = new Map<number, Runner>();
   readonly #running = new Map<number, RunningCall>();
   readonly #service = new ServiceTime();
   readonly #open = new OpenRunners();
@@ -45,6 +46,8 @@ export class PoolCore {
   /** Ready runners that take no more calls, and the calls that still run on them. */
   #retiring = 0;
   #held = 0;
+  /** Of the calls that run on other runners, those with an object that stays. */
+  #placed = 0;
   /** Ready, retired, and without calls: to be drained. */
   readonly #spent: Runner[] = [];
   /** Retired, with placed objects that have not been told to go. */
@@ -139,6 +142,15 @@ export class PoolCore {
         const { runner } = running;
         runner.placed++;
         if (runner.retired) this.#leaving.add(runner);
+        else this.#placed++;
+        break;
+      }
+      case "kept": {
+        const runner = this.#running.get(event.call)?.runner;
+        if (!runner) break;
+        this.#finish(event.call, now);
+        this.#kept.set(event.call, runner);
+        runner.kept++;
         break;
       }
       case "done":
@@ -199,7 +211,8 @@ export class PoolCore {
         const runner = this.#runners.get(event.runner);
         if (!runner?.checking) break;
         runner.checking = false;
-        if (event.idle && runner.line && runner.busy === 0 && this.#surplus(now) > 0) this.#close(runner, "idle");
+        if (event.idle && runner.line && runner.busy === 0 && runner.kept === 0 && this.#surplus(now) > 0)
+          this.#close(runner, "idle");
         break;
       }
       case "resize":
@@ -245,6 +258,13 @@ export class PoolCore {
       return;
     }
     if (this.#pinned.delete(call)) return;
+    const keeper = this.#kept.get(call);
+    if (keeper) {
+      this.#kept.delete(call);
+      keeper.kept--;
+      if (keeper.line && keeper.busy === 0) this.#renew(keeper, now);
+      return;
+    }
     const runner = this.#drop(call, now);
     if (!runner) return;
     this.#move(runner, -1);
@@ -260,8 +280,10 @@ export class PoolCore {
     const running = this.#running.get(call);
     if (!running) return undefined;
     this.#running.delete(call);
-    if (running.placed) running.runner.placed--;
-    else this.#service.end(running.begunAt, now, lost);
+    if (running.placed) {
+      running.runner.placed--;
+      if (!running.runner.retired) this.#placed--;
+    } else this.#service.end(running.begunAt, now, lost);
     this.#affinity.forget(call);
     return running.runner;
   }
@@ -346,6 +368,7 @@ export class PoolCore {
     const snapshot: Snapshot = {
       queued,
       running,
+      placed: this.#placed,
       ready,
       booting: this.#booting,
       slotsPerRunner,
@@ -385,17 +408,27 @@ export class PoolCore {
       !!runner && now >= runner.idleSince + this.options.idleMs;
     if (!tooLong(idle.first)) return;
     let spare = this.#surplus(now);
-    while (spare-- > 0 && tooLong(idle.first)) {
-      if (this.options.idleCheck) this.#check(idle.first, now, commands);
-      else this.#drain(idle.first, "idle", commands);
+    for (let runner: Runner | undefined = idle.first; spare > 0 && tooLong(runner);) {
+      const next: Runner | undefined = runner.next;
+      if (runner.kept === 0) {
+        spare--;
+        if (this.options.idleCheck) this.#check(runner, now, commands);
+        else this.#drain(runner, "idle", commands);
+      }
+      runner = next;
     }
+  }
+
+  /** Its idle time begins anew. */
+  #renew(runner: Runner, now: number): void {
+    this.#open.remove(runner);
+    this.#idle(runner, now);
+    this.#open.add(runner);
   }
 
   /** Asks the runner; until it has answered, and when it says no, its idle time begins anew. */
   #check(runner: Runner, now: number, commands: Command[]): void {
-    this.#open.remove(runner);
-    this.#idle(runner, now);
-    this.#open.add(runner);
+    this.#renew(runner, now);
     if (runner.checking) return;
     runner.checking = true;
     commands.push({ type: "check", runner: runner.id });
@@ -420,6 +453,7 @@ export class PoolCore {
     this.#retiring++;
     this.#held += runner.busy;
     if (runner.busy === 0) this.#spent.push(runner);
+    this.#placed -= runner.placed;
     if (runner.placed > 0) this.#leaving.add(runner);
   }
 
@@ -438,6 +472,7 @@ export class PoolCore {
   }
 
   #forget(runner: Runner): void {
+    if (runner.kept > 0) for (const [call, keeper] of this.#kept) if (keeper === runner) this.#kept.delete(call);
     this.#open.remove(runner);
     if (runner.phase === "booting") this.#booting--;
     if (runner.phase === "ready") {

@@ -32,6 +32,8 @@ export type Event =
       /** The only one that may take it. */
       readonly runner?: number;
     }
+  /** A call needs no slot any more, and its runner must stay until it is done: its caller holds a function of it. */
+  | { readonly type: "kept"; readonly call: number }
   /** A call has made an object that stays where it is, for as long as it likes. */
   | { readonly type: "placed"; readonly call: number }
   /** A call is over, or never mattered: its slot is free. */

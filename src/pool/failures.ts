@@ -76,11 +76,20 @@ export function nodeGone(call: Call, pool: string): RunnerLostError {
 }
 
 /** For what stays on a runner by itself: it was told to go before its runner does. */
-export function drained(what: string, runner: string, reason: string): RunnerLostError {
-  return new RunnerLostError(
-    `Cannot use ${what}: runner ${runner} was drained (${reason}); use restart: "permanent" to have it made again elsewhere`,
-    { runner, scope: "machine", started: false, reason: `drained (${reason})`, oom: false, stderr: [] },
-  );
+export function drained(
+  what: string,
+  runner: string,
+  reason: string,
+  fix = 'use restart: "permanent" to have it made again elsewhere',
+): RunnerLostError {
+  return new RunnerLostError(`Cannot use ${what}: runner ${runner} was drained (${reason}); ${fix}`, {
+    runner,
+    scope: "machine",
+    started: false,
+    reason: `drained (${reason})`,
+    oom: false,
+    stderr: [],
+  });
 }
 
 export function runnerLost(call: Call, scope: "process" | "machine", end: LinkEnd): RunnerLostError {
@@ -118,6 +127,6 @@ export function bootTooLate(call: Call, pool: string, timeoutMs: number, last: B
   );
 }
 
-function title(call: Call): string {
+export function title(call: Call): string {
   return call.options.name ? `call "${call.options.name}"` : `call ${call.id}`;
 }

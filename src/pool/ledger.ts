@@ -62,6 +62,7 @@ export class Ledger {
       sent: false,
       settled: false,
       opened: false,
+      kept: false,
       startedAt: 0,
       clock: undefined,
       patience: undefined,
@@ -96,6 +97,13 @@ export class Ledger {
     if (call.mode === "place") this.#resting++;
     call.resolve(value);
     call.resolve = call.reject = ignore;
+  }
+
+  /** Its caller holds functions of it: it is over, but for what they hold. */
+  keep(call: Call): void {
+    this.resolve(call, undefined);
+    call.kept = true;
+    this.#resting++;
   }
 
   /** Something that was asked of an open call begins (1) or is over (-1). */
@@ -144,7 +152,7 @@ export class Ledger {
   /** Nothing of the call is left. */
   forget(call: Call): void {
     call.clock?.cancel();
-    if (call.opened && call.mode === "place") this.#resting--;
+    if (call.kept || (call.opened && call.mode === "place")) this.#resting--;
     // Who watches a call waits for what its runner does last.
     if (call.watch) this.#deps.live(-1);
     this.#calls.delete(call.id);

@@ -18,6 +18,7 @@ export interface LendingDeps {
   readonly pool: string;
   readonly clock: Clock;
   readonly events: Events;
+  live(change: 1 | -1): void;
   readonly deadlines: Deadlines;
   /** Nobody needs the live result of a call any more. */
   over(call: Call): void;
@@ -77,14 +78,18 @@ export class Lending {
         if (!call.opened || timeoutMs === Infinity) return undefined;
         return { ms: timeoutMs, error: () => methodTimeout(call, lane.runner, method) };
       },
+      // A function that a caller holds does not keep the process alive; waiting for its answer does.
+      asking: (change) => {
+        if (call.kept) this.#deps.live(change);
+      },
       heard: (error) => joinStack(error, call, lane.runner),
       failed: (error) => events.emit("live.failed", { pool, call: call.id, name: call.options.name, error }),
       idle: () => {
         if (call.opened) this.#deps.over(call);
       },
       waiting: (waits, reference) => {
-        if (call.settled || !call.opened) return;
-        if (call.mode !== "place") return call.patience?.wait(waits);
+        if ((call.settled && !call.kept) || !call.opened) return;
+        if (call.mode !== "place" && !call.kept) return call.patience?.wait(waits);
         let patience = streams.get(reference);
         if (!patience) {
           const late = (): void => {

@@ -143,7 +143,7 @@ export class RunningPool {
     this.#deps.live(1);
     this.#step({ type: "close" });
     // Objects that were placed have no end of their own; what is under way on them finishes first.
-    this.#calls.leave("closed");
+    this.#calls.openings.leave("closed");
     const { clock } = this.#deps;
     const empty = (): boolean => this.#fleet.empty && this.#calls.ledger.size === 0;
     if (await this.#less.until(empty, timeoutMs, clock)) {
@@ -208,9 +208,10 @@ export class RunningPool {
         this.#calls.refuse(this.#calls.ledger.get(command.call)!);
         break;
       case "leave":
-        this.#calls.leave(command.reason, command.runner);
+        this.#calls.openings.leave(command.reason, command.runner);
         break;
       case "drain":
+        this.#calls.openings.letGo(command.runner, command.reason);
         this.#fleet.drain(command.runner, command.reason);
         break;
       case "check":

@@ -9,6 +9,8 @@ export interface Runner extends InLine<Runner> {
   busy: number;
   /** Of the busy slots, those with an object that stays by itself. */
   placed: number;
+  /** Calls without a slot for which it stays up. */
+  kept: number;
   /** No further calls: used once, too old, unwell, not needed. */
   retired: false | "used" | "lifetime" | "retired" | "resized" | "idle";
   idleSince: number;
@@ -32,6 +34,7 @@ export function bornRunner(id: number, slots: number, now: number): Runner {
     slots,
     busy: 0,
     placed: 0,
+    kept: 0,
     retired: false,
     idleSince: now,
     checking: false,

@@ -11,6 +11,8 @@ export interface Snapshot {
   readonly queued: number;
   /** Calls that run. */
   readonly running: number;
+  /** Of these, the ones that keep their slot for as long as the object lives that they have placed. */
+  readonly placed: number;
   /** Runners that take calls. */
   readonly ready: number;
   readonly booting: number;
@@ -74,13 +76,14 @@ function everySlot({ queued, running, spare, slotsPerRunner }: Snapshot): number
 export function drainWithin(duration: Duration): Scale {
   const withinMs = resolveDuration(duration, "the duration of drainWithin()");
   return (snapshot) => {
-    const { queued, running, spare, slotsPerRunner, completed, serviceMs } = snapshot;
+    const { queued, placed, spare, slotsPerRunner, completed, serviceMs } = snapshot;
+    const running = snapshot.running - placed;
     if (completed < leastCompleted || withinMs === 0) return everySlot(snapshot);
     // Each of n slots begins a call every serviceMs. Those that are free or new begin one at once as well:
     // n * withinMs / serviceMs + (n - running) >= queued.
     const enough = (queued + running) * (serviceMs / (serviceMs + withinMs));
     const least = Math.max(running, Math.min(1, queued));
-    return Math.ceil((Math.max(least, enough) + spare) / slotsPerRunner);
+    return Math.ceil((Math.max(least, enough) + placed + spare) / slotsPerRunner);
   };
 }
 

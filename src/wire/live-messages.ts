@@ -25,7 +25,8 @@ export type LiveMessage =
   /** both: `count` mentions of a reference are needed no more. u32 reference | u32 count */
   | { readonly type: "ref-release"; readonly id: number; readonly reference: number; readonly count: number }
   /**
-   * both: an item, the end (1) or the failure (2) of a stream. `back`: from its owner to who reads it.
+   * both: an item, the end (1) or the failure (2) of a stream. `back`: from its owner to who reads it. Reference 0, from a
+   * runner: results of a batch that goes on with another item; 1: those behind that item are given back.
    * u32 reference | u8 back | u8 mark | payload
    */
   | {

@@ -15,18 +15,20 @@ const texts = (value: Payload): string =>
     .join(" ");
 
 /** Runs works as items; what is told is a line each: `part`, `returned` or `finish`, and the results. */
-function run(works: readonly Work[]) {
-  const clock = new FakeClock();
+function run(works: readonly Work[], clock = new FakeClock()) {
   const told: string[] = [];
-  const calls: { controller: AbortController; cleaned: boolean }[] = [];
+  const calls: { controller: AbortController; cleaned: boolean; cleaning?: Promise<void> }[] = [];
   const context = (): Call => {
-    const call = { controller: new AbortController(), cleaned: false };
+    const call: (typeof calls)[number] = { controller: new AbortController(), cleaned: false };
     calls.push(call);
     return {
       get signalNow() {
         return call.controller.signal;
       },
-      cleanUp: () => void (call.cleaned = true),
+      cleanUp() {
+        call.cleaned = true;
+        return call.cleaning;
+      },
     } as unknown as Call;
   };
   const batch = new Batch(
@@ -66,24 +68,29 @@ test("runs its items one after another, each in a context that is cleaned up, an
   expect(calls.map(({ cleaned }) => cleaned)).toEqual([true, true, true, false]);
 });
 
-test("ends behind an item that has used up its time, and the others were not begun", () => {
-  const begun: number[] = [];
+test("begins the next item when nothing of the last one is left", async () => {
+  const later = Promise.withResolvers<string>();
+  const { promise: cleaning, resolve: clean } = Promise.withResolvers<void>();
+  const { told, calls } = run([() => later.promise, () => "b"]);
+  Object.assign(calls[0]!, { cleaning });
+  later.resolve("a");
+  await turn();
+  expect([told, calls.length]).toEqual([[], 1]);
+  clean();
+  await turn();
+  expect([told, calls.length]).toEqual([["finish a b"], 2]);
+});
+
+test("ends behind an item that has used up its time, and the others are not begun", () => {
+  const clock = new FakeClock();
   const work =
-    (n: number, ms: number): Work =>
+    (result: string, ms: number): Work =>
     () => {
-      begun.push(n);
       clock.advance(ms);
-      return n;
+      return result;
     };
-  // The batch begins before its clock is known here: the first item waits.
-  const works = [() => first.promise, work(1, 4), work(2, 2), work(3, 0)];
-  const first = Promise.withResolvers<number>();
-  const { clock, told } = run(works);
-  first.resolve(0);
-  return turn().then(() => {
-    expect(begun).toEqual([1, 2]);
-    expect(told).toEqual(["finish 0 1 2"]);
-  });
+  const { told, calls } = run([work("a", 4), work("b", 2), work("c", 0)], clock);
+  expect([told, calls.length]).toEqual([["finish a b"], 2]);
 });
 
 test("tells what it has, and gives back what it has not begun, when an item is not done in time", async () => {

@@ -433,7 +433,13 @@ describe("signal", () => {
     const own = ownPool();
     const controller = new AbortController();
     const placing = failure(
-      flame.place(() => new Promise<Witness>(() => {}), { pool: own, signal: controller.signal }),
+      flame.place(
+        ({ signal }) =>
+          new Promise<Witness>((_, reject) =>
+            signal.addEventListener("abort", () => reject(new Error("never heard of"))),
+          ),
+        { pool: own, signal: controller.signal },
+      ),
     );
     await until("the factory to run", () => own.stats().slots.busy === 1);
     controller.abort(new Error("no more"));

@@ -21,6 +21,8 @@ const action = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant("pin" as const), which, again: fc.boolean() }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("done" as const), which }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("giveUp" as const), which }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("keep" as const), which }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("letGo" as const), which }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("booted" as const), which }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("bootFailed" as const), which }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("drained" as const), which }) },
@@ -75,6 +77,12 @@ function perform(model: CoreModel, found: Action | Rare, next: () => number): vo
     }
     case "done":
       model.step({ type: "done", call: pick([...model.running.keys()], found.which) ?? 0 });
+      break;
+    case "keep":
+      model.step({ type: "kept", call: pick([...model.running.keys()], found.which) ?? 0 });
+      break;
+    case "letGo":
+      model.step({ type: "done", call: pick([...model.kept.keys()], found.which) ?? 0 });
       break;
     case "giveUp":
       model.step({ type: "done", call: pick([...model.waiting, ...model.pinned], found.which)?.call ?? 0 });

@@ -35,6 +35,8 @@ export class CoreModel {
   /** Calls for one runner. */
   pinned: { readonly call: number; readonly runner: number }[] = [];
   readonly running = new Map<number, number>();
+  /** Calls without a slot, and the runners that stay for them. */
+  readonly kept = new Map<number, number>();
   readonly keys = new Map<string, number>();
   now = 0;
   steps = 0;
@@ -80,7 +82,7 @@ export class CoreModel {
   settle(): void {
     for (
       let turns = 0;
-      this.waiting.length + this.pinned.length + this.running.size + this.of("booting").length > 0;
+      this.waiting.length + this.pinned.length + this.running.size + this.kept.size + this.of("booting").length > 0;
       turns++
     ) {
       assert(turns < 1_000, `calls ${this.waiting.map(({ call }) => call).join()} are never served`);
@@ -88,6 +90,7 @@ export class CoreModel {
       for (const runner of this.of("booting")) this.step({ type: "booted", runner });
       for (const runner of this.of("ready")) this.#recover(runner);
       for (const call of [...this.running.keys()]) this.step({ type: "done", call });
+      for (const call of [...this.kept.keys()]) this.step({ type: "done", call });
       if (this.waiting.length > 0) this.advance(100);
     }
     for (const runner of this.of("ready")) this.#recover(runner);
@@ -118,7 +121,20 @@ export class CoreModel {
         else this.waiting.push({ call, priority, key });
         break;
       }
+      case "kept": {
+        const runner = this.running.get(event.call);
+        if (runner === undefined) break;
+        this.kept.set(event.call, runner);
+        this.running.delete(event.call);
+        const machine = this.machines.get(runner)!;
+        machine.calls.delete(event.call);
+        if (machine.calls.size === 0) machine.idleSince = this.now;
+        break;
+      }
       case "done": {
+        const keeper = this.machines.get(this.kept.get(event.call) ?? 0);
+        if (keeper?.calls.size === 0) keeper.idleSince = this.now;
+        this.kept.delete(event.call);
         this.waiting = this.waiting.filter(({ call }) => call !== event.call);
         this.pinned = this.pinned.filter(({ call }) => call !== event.call);
         const machine = this.machines.get(this.running.get(event.call) ?? 0);
@@ -148,6 +164,7 @@ export class CoreModel {
         const machine = this.machines.get(event.runner);
         if (!machine) break;
         for (const call of machine.calls) this.running.delete(call);
+        for (const [call, runner] of this.kept) if (runner === event.runner) this.kept.delete(call);
         this.machines.delete(event.runner);
         const broke = machine.phase === "ready" || machine.retired === "retired";
         if (broke && machine.dispatched === 0 && !this.closed) this.#pause(machine.failures + 1);
@@ -168,7 +185,8 @@ export class CoreModel {
         if (!machine?.checking) break;
         machine.checking = false;
         const surplus = [...this.machines.values()].filter((other) => this.#takes(other)).length - this.#wanted();
-        if (event.idle && this.#takes(machine) && machine.slots > 0 && surplus > 0) machine.retired = "idle";
+        const held = [...this.kept.values()].includes(machine.id);
+        if (event.idle && this.#takes(machine) && machine.slots > 0 && surplus > 0 && !held) machine.retired = "idle";
         break;
       }
       case "resize": {
@@ -248,6 +266,7 @@ export class CoreModel {
         else assert.equal(command.reason, machine.retired);
         machine.phase = "draining";
         if (command.reason === "idle") {
+          assert(![...this.kept.values()].includes(machine.id), "drained although a caller holds on to it");
           const left = [...this.machines.values()].filter((other) => this.#takes(other)).length;
           assert(left >= this.options.min && left >= this.#wanted(), "drained below what is wanted");
         }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { lifetimeOf } from "../../src/pool/roster.ts";
-import { fixed } from "../../src/pool/scale.ts";
+import { drainWithin, fixed } from "../../src/pool/scale.ts";
 import { CoreLab } from "./core-lab.ts";
 
 describe("growth", () => {
@@ -82,6 +82,7 @@ describe("growth", () => {
     expect(seen.at(-1)).toEqual({
       queued: 1,
       running: 0,
+      placed: 0,
       ready: 0,
       booting: 0,
       slotsPerRunner: 4,
@@ -458,6 +459,56 @@ describe("lifetime", () => {
     expect(lab.call()).toEqual(["boot 2"]);
     expect(lab.done(1)).toEqual(["drain 1 lifetime"]);
     expect(lab.booted(2)).toEqual(["call 2 on 2"]);
+  });
+});
+
+describe("an object that was placed", () => {
+  test("is told to leave by a runner that has become too old, which goes when it has", () => {
+    const lab = CoreLab.idle(1, { lifetimeMs: 10_000, slotsPerRunner: 2 });
+    lab.call();
+    expect(lab.placed(1)).toEqual([]);
+    expect(lab.wait(10_000)).toEqual(["leave 1"]);
+    expect(lab.done(1)).toEqual(["drain 1 lifetime"]);
+  });
+
+  test("is told so also when its runner was closed while it was being made, and once", () => {
+    const lab = CoreLab.idle(2, { slotsPerRunner: 2 });
+    const [, runner] = /on (\d)/.exec(lab.call()[0]!)!;
+    expect(lab.retire(Number(runner))).toEqual([]);
+    expect(lab.placed(1)).toEqual([`leave ${runner}`]);
+    expect(lab.placed(1)).toEqual([]);
+    expect(lab.retire(Number(runner))).toEqual([]);
+  });
+
+  test("stays on a runner that was made for it alone, and on one that is idle otherwise", () => {
+    const single = CoreLab.idle(0, { singleUse: true, slotsPerRunner: 1 });
+    single.call();
+    single.booted(1);
+    expect(single.placed(1)).toEqual([]);
+    const lab = CoreLab.idle(1, { idleMs: 1_000 });
+    lab.call();
+    lab.placed(1);
+    expect(lab.wait(100_000)).toEqual([]);
+  });
+
+  test("keeps its slot, and says nothing about how long calls take", () => {
+    const lab = CoreLab.idle(1, { slotsPerRunner: 1, max: 8, scale: drainWithin("1s"), idleMs: Infinity });
+    for (let call = 1; call <= 30; call++) {
+      lab.call();
+      lab.now += 10;
+      lab.done(call);
+    }
+    lab.call();
+    lab.placed(31);
+    lab.now += 3_600_000;
+    expect([lab.call(), lab.call(), lab.call()].flat()).toEqual(["boot 2"]);
+    expect(lab.booted(2)).toEqual(["call 32 on 2"]);
+    expect(lab.done(31)).toEqual(["call 33 on 1"]);
+    // The runner that it is on counts no more when that goes, nor does the object.
+    lab.call();
+    lab.placed(33);
+    lab.retire(1);
+    expect([lab.done(33), lab.done(32)].flat()).toEqual(["drain 1 retired", "call 34 on 2"]);
   });
 });
 

@@ -5,6 +5,7 @@ import { type Scale, type Snapshot, drainWithin, fixed, judge, slots } from "../
 const nothing: Snapshot = {
   queued: 0,
   running: 0,
+  placed: 0,
   ready: 0,
   booting: 0,
   slotsPerRunner: 1,
@@ -43,6 +44,7 @@ const ofDrain: Row[] = [
   ["slots of one runner are shared", { queued: 60, slotsPerRunner: 4 }, 3],
   ["spare slots come on top", { queued: 60, slotsPerRunner: 4, spare: 3 }, 4],
   ["spare slots are there without any call", { spare: 2 }, 2],
+  ["slots that objects keep come on top: nobody waits for those", { queued: 6, running: 3, placed: 3 }, 4],
   ["calls as long as the time share a slot by twos", { queued: 10, serviceMs: 5_000 }, 5],
   ["calls much longer than the time get a slot each", { queued: 10, serviceMs: 3_600_000 }, 10],
   ["calls of no length are worked off by one slot", { queued: 1_000, serviceMs: 0 }, 1],
@@ -102,9 +104,10 @@ test.each([
 
 describe("whatever the snapshot", () => {
   const count = fc.nat({ max: 1_000_000 });
-  const snapshot: fc.Arbitrary<Snapshot> = fc.record({
+  const counts: fc.Arbitrary<Snapshot> = fc.record({
     queued: count,
     running: count,
+    placed: count,
     ready: count,
     booting: count,
     slotsPerRunner: fc.integer({ min: 1, max: 1_000 }),
@@ -114,6 +117,7 @@ describe("whatever the snapshot", () => {
     completed: fc.oneof(fc.nat({ max: 40 }), count),
     serviceMs: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1e12, noNaN: true })),
   });
+  const snapshot = counts.map((found) => ({ ...found, placed: Math.min(found.placed, found.running) }));
   const durationMs = fc.oneof(fc.constantFrom(0, Infinity), fc.double({ min: 0, max: 1e9, noNaN: true }));
   const scale: fc.Arbitrary<Scale> = fc.oneof(fc.constant(slots()), durationMs.map(drainWithin));
   const holds = (check: (scale: Scale, snapshot: Snapshot) => void): void =>

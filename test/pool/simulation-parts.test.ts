@@ -140,7 +140,7 @@ describe("traces that are made up", () => {
 });
 
 describe("strategies by name", () => {
-  const busy = { ...labPool, queued: 60, running: 0, ready: 0, booting: 0, completed: 99, serviceMs: 1_000 };
+  const busy = { ...labPool, queued: 60, running: 0, placed: 0, ready: 0, booting: 0, completed: 99, serviceMs: 1_000 };
 
   test.each([
     ["slots", slots(), undefined],

@@ -208,6 +208,45 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "a function that was returned takes no slot, keeps its runner from idling, and is lost with it",
+    async run() {
+      const own = declare("keeping", { max: 1, idle: "50ms" });
+      const gone: string[] = [];
+      const handle = events.on("runner.gone", ({ pool: of, reason }) => void (of === own.name && gone.push(reason)));
+      const held = await flame(() => (n: number) => [process.pid, n] as const, { pool: own });
+      assert.deepEqual(own.stats().slots, { busy: 0, free: 1 });
+      await own.drain();
+      const [pid] = await held(1);
+      // Several times its idle time, and one that nobody needs does go.
+      const brief = declare("brief", { max: 1, idle: "50ms" });
+      const left = hear("runner.gone");
+      for (let turn = 0; turn < 3; turn++) {
+        await flame(() => turn, { pool: brief });
+        await until("its end", () => left.all.length > turn);
+      }
+      left.stop();
+      assert.deepEqual([await held(2), gone], [[pid, 2], []]);
+      await own.close();
+      await assert.rejects(held(3), { code: "ERR_TINDERBOX_RUNNER_LOST" });
+      handle[Symbol.dispose]();
+      await brief.close();
+    },
+  },
+  {
+    name: "a function that was returned and let go lets its runner go",
+    async run() {
+      const own = declare("letting", { max: 1, idle: "50ms" });
+      const held = await flame(() => () => 1, { pool: own });
+      assert.equal(await held(), 1);
+      const left = hear("runner.gone");
+      held[Symbol.dispose]();
+      await until("the end of the runner", () => left.all.some(({ pool: of }) => of === own.name));
+      left.stop();
+      await assert.rejects(held(), { code: "ERR_TINDERBOX_RELEASED" });
+      await own.close();
+    },
+  },
+  {
     name: "the caller's asynchronous context is there in callbacks, in what they call, and in onProgress",
     async run({ pool }) {
       const seen: unknown[] = [];

@@ -134,8 +134,14 @@ export const cases: readonly Case[] = [
       assert.equal(slow.state.taken, 2);
       open();
       assert.equal((await first).value, 0);
-      await pool.drain();
-      const ahead = slow.state.taken;
+      let ahead = 0;
+      await until("the source is left alone", async () => {
+        const before = slow.state.taken;
+        await pool.drain();
+        await flame(() => {}, { pool });
+        ahead = slow.state.taken;
+        return ahead === before;
+      });
       assert.ok(ahead <= 2 * 2 * 256 + 1, `${ahead} were taken`);
       await results.return(undefined);
       assert.deepEqual([slow.state.closed, slow.state.taken], [1, ahead]);
@@ -458,6 +464,23 @@ export const cases: readonly Case[] = [
       );
       for await (const each of results) for await (const n of each) found.push(n);
       assert.deepEqual(found, [10, 20, 21, 30, 31, 32]);
+      // The signal of the map is theirs as well, also when the map is over.
+      const controller = new AbortController();
+      const endless = flame.map(
+        [1],
+        () =>
+          (async function* () {
+            for (let n = 0; ; n++) yield n;
+          })(),
+        { pool, signal: controller.signal },
+      );
+      const { value: counting } = await endless.next();
+      assert.equal((await endless.next()).done, true);
+      assert.equal((await counting!.next()).value, 0);
+      controller.abort("enough");
+      await assert.rejects(async () => {
+        for (;;) await counting!.next();
+      }, AbortError);
       // Those that nobody has seen are let go.
       const unseen = flame.map([1, 2, 3], () => async () => 1, { pool });
       const { value } = await unseen.next();

@@ -89,6 +89,9 @@ class Account extends Box {
     context().progress(value);
     return context().runner.pool;
   }
+  async nested(): Promise<readonly [number, number]> {
+    return [await flame(() => process.pid), process.pid];
+  }
   async ask(other: Remote<Account>): Promise<number> {
     const { cents } = await other.add(new Money(1));
     return cents;
@@ -442,12 +445,26 @@ export const cases: readonly Case[] = [
   {
     name: "a stream of a method ends with the object that it is of",
     async run({ pool }) {
-      const object = await flame.place(() => ({ async *none() { yield 1; await new Promise(() => {}); } }), { pool }); // prettier-ignore
-      const items = await object.none();
-      await items.next();
-      const ended = assert.rejects(items.next(), { code: "ERR_TINDERBOX_RELEASED" });
+      const object = await flame.place(
+        () => ({
+          async *ticks() {
+            for (let n = 0; ; n++) {
+              yield n;
+              await new Promise((resolve) => setTimeout(resolve, 5));
+            }
+          },
+        }),
+        { pool },
+      );
+      const ticks = await object.ticks();
+      assert.equal((await ticks.next()).value, 0);
       await end(object);
-      await ended;
+      await assert.rejects(
+        async () => {
+          for await (const _ of ticks);
+        },
+        { code: "ERR_TINDERBOX_RELEASED" },
+      );
     },
   },
   {
@@ -531,6 +548,24 @@ export const cases: readonly Case[] = [
       await map.set("b", 2).catch(() => {});
       assert.deepEqual([await map.get("a"), await map.has("b")], [1, true]);
       await end(map);
+    },
+  },
+  {
+    name: "a method may call flame itself",
+    async run({ pool }) {
+      const account = await flame.place(() => new Account(), { pool });
+      const [there, here] = await account.nested();
+      assert.equal(there, here);
+      await end(account);
+    },
+  },
+  {
+    name: "on a runner nothing is placed, and that is said",
+    async run({ pool }) {
+      await assert.rejects(
+        flame(async () => { await flame.place(() => new Account()); }, { pool }), // prettier-ignore
+        /^TinderboxError: Cannot call flame\.place on a runner: .* call it on the parent/,
+      );
     },
   },
 ];
