@@ -6,6 +6,7 @@ import { resolveRetries } from "../pool/retries.ts";
 import { packBatch } from "../wire/batch.ts";
 import type { Item } from "./map-item.ts";
 import type { MapJob } from "./map-job.ts";
+import { OpenResults } from "./map-open.ts";
 import type { Sizing } from "./map-sizing.ts";
 
 /** Which call of which runner an outcome is from. */
@@ -29,12 +30,9 @@ interface Flight {
   readonly items: Item[];
   ended: number;
   readonly controller: AbortController;
-  /** Of a live result: nobody needs it any more. */
-  over: (() => void) | undefined;
 }
 
 const unbegun = "Cannot run a batch: its runner has begun none of its items";
-const ignore = (): void => {};
 const noRetries = resolveRetries(undefined, "");
 
 export class Flights {
@@ -43,6 +41,7 @@ export class Flights {
   readonly #host: FlightsHost;
   readonly #options: CallOptions;
   readonly #flights = new Set<Flight>();
+  readonly #open: OpenResults | undefined;
   /** The pool's queue takes no more for now. */
   #full = false;
 
@@ -50,6 +49,7 @@ export class Flights {
     this.#job = job;
     this.#sizing = sizing;
     this.#host = host;
+    this.#open = job.signal && new OpenResults(job.signal);
     // Which items of a batch are made again is decided by the map.
     this.#options = { ...job.prepared.options, idempotent: false, retries: noRetries };
   }
@@ -60,10 +60,10 @@ export class Flights {
   }
 
   send(items: Item[]): void {
-    const { prepared, trace, signal } = this.#job;
+    const { prepared, trace } = this.#job;
     const { pool, captured } = prepared;
     const controller = new AbortController();
-    const flight: Flight = { items, ended: 0, controller, over: undefined };
+    const flight: Flight = { items, ended: 0, controller };
     const units = items.length === 1 ? items[0]!.sent!.units : new Set(items.flatMap(({ sent }) => [...sent!.units]));
     const entries = items.map(({ sent }) => ({ failed: false, value: sent!.payload }));
     this.#flights.add(flight);
@@ -78,7 +78,6 @@ export class Flights {
         part: (outcomes, returned) => this.#heard(flight, outcomes, returned),
         resolve: (outcomes) => this.#landed(flight, outcomes as Outcomes),
         reject: (error) => this.#lost(flight, error),
-        watch: signal && { opened: ignore, leave: ignore, ended: () => flight.over?.(), released: ignore },
       });
     } catch (error) {
       this.#flights.delete(flight);
@@ -132,19 +131,12 @@ export class Flights {
       const item = flight.items[flight.ended];
       if (!item) return;
       flight.ended++;
-      if (outcomes.live) this.#open(item, flight);
+      if (outcomes.live) {
+        item.close = outcomes.close;
+        this.#open?.add(flight.controller);
+      }
       this.#host.ended(item, end, outcomes);
     }
-  }
-
-  /** The result keeps its call, also when the map is over: until nobody needs it, or the caller aborts. */
-  #open(item: Item, flight: Flight): void {
-    const { controller } = flight;
-    const { signal } = this.#job;
-    item.open = controller;
-    const abort = (): void => controller.abort(signal?.reason);
-    signal?.addEventListener("abort", abort, { once: true });
-    flight.over = () => signal?.removeEventListener("abort", abort);
   }
 
   #leave(flight: Flight): void {

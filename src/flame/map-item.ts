@@ -16,7 +16,7 @@ export interface Item {
   done: boolean;
   result: unknown;
   /** Ends the call that a live result keeps open. */
-  open: AbortController | undefined;
+  close: ((error: Error) => void) | undefined;
 }
 
 const once: ReadonlySet<string> = new Set([

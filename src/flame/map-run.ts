@@ -169,7 +169,7 @@ export class MapRun {
   }
 
   #deliver(item: Item): IteratorResult<unknown, undefined> {
-    item.open = undefined;
+    item.close = undefined;
     this.#stock.delivered();
     return { done: false, value: item.result };
   }
@@ -205,7 +205,7 @@ export class MapRun {
   }
 
   #drop(ready: boolean): void {
-    for (const { open } of this.#results.drop(ready)) open?.abort(new AbortError("the map has ended"));
+    for (const { close } of this.#results.drop(ready)) close?.(new AbortError("the map has ended"));
   }
 
   #sourceFailed(reason: unknown): void {

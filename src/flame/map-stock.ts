@@ -131,7 +131,7 @@ export class Stock {
       repeated: 0,
       done: false,
       result: undefined,
-      open: undefined,
+      close: undefined,
     };
     this.#inside++;
     this.#host.begun(item);

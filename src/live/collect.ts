@@ -3,6 +3,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { CaptureError } from "../errors.ts";
 import { formatPath } from "../value/path.ts";
 import type { Description, LiveCollector, LiveKind, LiveValue, PathStep } from "../value/port.ts";
+import { maxReferences } from "../wire/packing.ts";
 import { As, isAsyncIterable, isConnection, liveKind } from "./kinds.ts";
 
 type Path = () => readonly PathStep[];
@@ -29,6 +30,7 @@ export class Collector implements LiveCollector {
 
   take(value: object, path: Path): Description | undefined {
     if (value instanceof As) return this.#add(value.kind, value.value);
+    if (this.found.length >= maxReferences) throw tooMany(path());
     const kind = liveKind(value);
     if (kind) {
       if ((value as { readonly locked?: unknown }).locked === true) throw locked(path());
@@ -65,6 +67,13 @@ function locked(path: readonly PathStep[]): CaptureError {
 function iterator(path: readonly PathStep[]): CaptureError {
   return new CaptureError(
     `Cannot send ${formatPath(path)}: it is the method of an iterable object; send an async generator: (async function* () { yield* object })()`,
+    { path },
+  );
+}
+
+function tooMany(path: readonly PathStep[]): CaptureError {
+  return new CaptureError(
+    `Cannot send ${formatPath(path)}: ${maxReferences} live values travel at a time; send fewer, or an object with methods`,
     { path },
   );
 }

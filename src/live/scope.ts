@@ -157,6 +157,7 @@ export class Scope {
   }
 
   receive(message: LiveMessage): void {
+    if (this.#over) return;
     switch (message.type) {
       case "ref-call":
         this.#answer(message);

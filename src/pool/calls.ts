@@ -224,7 +224,8 @@ export class Calls {
     const live = message.type === "result" && message.value.references !== undefined;
     if (!call.settled && call.part) {
       const outcomes = this.#answers.outcomes(lane, message, call);
-      if (outcomes.live) return this.openings.open(call, outcomes);
+      const close = (error: Error): void => this.openings.over(call, error);
+      if (outcomes.live) return this.openings.open(call, { ...outcomes, close });
       this.ledger.resolve(call, outcomes);
     } else if (!call.settled) {
       if (call.relay && message.type === "error") call.relay.error = message.value;

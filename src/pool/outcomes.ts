@@ -17,6 +17,8 @@ export interface Outcomes {
   readonly ends: readonly Outcome[];
   /** The last of them is live: its call goes on until nobody needs it. */
   readonly live: boolean;
+  /** Ends that call, when nobody is to have the live result. */
+  readonly close?: (error: Error) => void;
   /** The end of all others: the closure could not even be called. */
   readonly rest: Outcome | undefined;
 }

@@ -12,6 +12,9 @@ const withReferences = 2;
 const headBytes = 5;
 /** Deep enough for what a reference tells of itself. */
 const maxDepth = 8;
+/** Of one value: each costs its reader much more than its few bytes. */
+export const maxReferences = 10_000;
+const greatestNumber = 0xffff_ffff;
 const none: readonly Uint8Array[] = [];
 
 const plainOut: EncodeHooks = {
@@ -38,7 +41,7 @@ export function unpacked(body: Buffer, buffers: readonly Buffer[], message: stri
   const start = body.length < headBytes ? Infinity : headBytes + body.readUInt32BE(1);
   if (start >= body.length) throw new ProtocolError(`Cannot read ${message}: its references are cut`);
   const references = decode({ bytes: body.subarray(headBytes, start), buffers: none }, plainIn, { maxDepth });
-  if (!Array.isArray(references) || !references.every(isReference))
+  if (!Array.isArray(references) || references.length > maxReferences || !references.every(isReference))
     throw new ProtocolError(`Cannot read ${message}: its references are wrong`);
   return { bytes: body.subarray(start), buffers, references };
 }
@@ -46,7 +49,8 @@ export function unpacked(body: Buffer, buffers: readonly Buffer[], message: stri
 function isReference(value: unknown): value is Reference {
   if (!Array.isArray(value) || value.length !== 3) return false;
   const [kind, number] = value as unknown[];
-  return typeof kind === "string" && Number.isSafeInteger(number) && (number as number) > 0;
+  if (typeof kind !== "string" || !Number.isInteger(number)) return false;
+  return (number as number) > 0 && (number as number) <= greatestNumber;
 }
 
 /** The body, when it has at least so many bytes. */

@@ -65,6 +65,11 @@ class Witness {
   async *ticks(): AsyncGenerator<number, void, undefined> {
     for (;;) yield ++this.#count;
   }
+  fault(): void {
+    setImmediate(() => {
+      throw new Error("in a later tick");
+    });
+  }
   exit(): void {
     process.exit(3);
   }
@@ -219,6 +224,25 @@ describe("when its runner is lost", () => {
     );
     await until("the runner to go", () => own.stats().runners.ready === 0);
     expect(scene.notes()).toEqual(["made", "disposed"]);
+  });
+
+  test.each([1, 2])("of a runner with %s executors that becomes unwell it is disposed first", async (processes) => {
+    const own = ownPool({ processes });
+    const { object: lost, ...scene } = await witness({ pool: own, name: "lost" });
+    const { object: moved, ...other } = await witness({ pool: own, restart: "transient" });
+    const pids = await Promise.all([lost.pid(), moved.pid()]);
+    await Promise.all([lost.fault(), moved.fault()]);
+    await until("both to be disposed", () => [scene, other].every(({ notes }) => notes().includes("disposed")));
+    expect((await failure(lost.count())).message).toMatch(
+      /^Cannot use placed object "lost": .* was drained \(retired\)/,
+    );
+    expect(pids).not.toContain(await moved.pid());
+    expect([scene.notes(), other.notes()]).toEqual([
+      ["made", "disposed"],
+      ["made", "disposed", "made"],
+    ]);
+    for (const pid of pids) await gone(pid);
+    await end(moved);
   });
 
   test("of two executors only the objects of the one that is lost are concerned", async () => {

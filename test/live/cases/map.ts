@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { AbortError, CallTimeoutError, CaptureError, context, flame, live } from "tinderbox";
+import { place } from "../../../src/context.ts";
 import { until } from "../../harness/until.ts";
 import type { Case } from "../case.ts";
 
@@ -37,6 +38,12 @@ function numbers(end: number) {
 /** Resolves when the signal has fired, which may have been before. */
 async function abortOf(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+}
+
+/** Live values that this side has of the other. */
+function borrowed(): number {
+  const { exchanges } = place as { readonly exchanges: Iterable<{ counts(): object }> };
+  return [...exchanges].reduce((sum, exchange) => sum + (exchange.counts() as { borrowed: number }).borrowed, 0);
 }
 
 function gate() {
@@ -145,6 +152,24 @@ export const cases: readonly Case[] = [
       assert.ok(ahead <= 2 * 2 * 256 + 1, `${ahead} were taken`);
       await results.return(undefined);
       assert.deepEqual([slow.state.closed, slow.state.taken], [1, ahead]);
+    },
+  },
+  {
+    name: "a source that is slow to give an item does not keep those from the runners that it has given",
+    async run({ pool }) {
+      let taken = 0;
+      function* slow(): Generator<number, void, undefined> {
+        for (; taken < 50; taken++) {
+          const end = performance.now() + 20;
+          while (performance.now() < end);
+          yield taken;
+        }
+      }
+      for await (const n of flame.map(slow(), (n) => n, { pool, concurrency: 50 })) {
+        assert.equal(n, 0);
+        break;
+      }
+      assert.ok(taken < 25, `${taken} were taken`);
     },
   },
   {
@@ -487,6 +512,18 @@ export const cases: readonly Case[] = [
       await unseen.return(undefined);
       assert.equal(await value!(), 1);
       (value as unknown as Disposable)[Symbol.dispose]();
+      const { pass } = gate();
+      const waiting = flame.map(
+        [1, 2],
+        async (n) => {
+          if (n === 1) await pass();
+          return async () => n;
+        },
+        { pool },
+      );
+      void waiting.next();
+      await until("the second one is there", () => borrowed() === 1);
+      await waiting.return(undefined);
     },
   },
   {
