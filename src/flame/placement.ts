@@ -224,9 +224,13 @@ export class Placement {
     if (this.#last || at !== "up") return;
     const { restart } = this.#options;
     const { life } = this.#state as Extract<State, { at: "up" }>;
-    const stays = restart === "permanent" || (restart === "transient" && reason === "retired");
+    const unwell = reason === "retired";
+    const fix = `use restart: "${unwell ? "transient" : "permanent"}" to have it made again elsewhere`;
     const error =
-      reason === "closed" ? closedForCalls(this.#prepared.pool.name) : drained(this.#title(), life.open.runner, reason);
+      reason === "closed"
+        ? closedForCalls(this.#prepared.pool.name)
+        : drained(this.#title(), life.open.runner, unwell ? "unwell" : reason, fix);
+    const stays = restart === "permanent" || (restart === "transient" && unwell);
     if (reason !== "closed" && stays) return void this.#depart("again", error);
     this.#close(error);
     this.#report();

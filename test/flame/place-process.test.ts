@@ -10,12 +10,21 @@ const head = `
   const file = process.argv[2];
   class Witness {
     #count = 0;
+    #gone = false;
     constructor() { this.note("made " + process.pid); }
     note(word) { appendFileSync(file, word + "\\n"); }
     count() { return ++this.#count; }
     slow() { return new Promise((resolve) => setTimeout(() => resolve(++this.#count), 300)); }
-    async *ticks() { for (;;) { yield ++this.#count; await new Promise((resolve) => setTimeout(resolve, 5)); } }
-    async dispose() { this.note("disposed"); }
+    async *ticks() {
+      while (!this.#gone) {
+        yield ++this.#count;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
+    async dispose() {
+      this.#gone = true;
+      this.note("disposed");
+    }
   }
   const own = pool("own", { max: 1 });
 `;

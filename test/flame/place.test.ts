@@ -234,7 +234,7 @@ describe("when its runner is lost", () => {
     await Promise.all([lost.fault(), moved.fault()]);
     await until("both to be disposed", () => [scene, other].every(({ notes }) => notes().includes("disposed")));
     expect((await failure(lost.count())).message).toMatch(
-      /^Cannot use placed object "lost": .* was drained \(retired\)/,
+      /^Cannot use placed object "lost": .* was drained \(unwell\); use restart: "transient"/,
     );
     expect(pids).not.toContain(await moved.pid());
     expect([scene.notes(), other.notes()]).toEqual([

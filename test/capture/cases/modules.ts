@@ -205,11 +205,15 @@ export const run = async () => [runner(), await flame((given) => [typeof runner(
 `, [undefined, ["string", "default", true]]);
 
 it.works("nested flame calls", `
-import { pool } from "tinderbox";
+import { flame, pool } from "tinderbox";
 const outer = pool("outer", { max: 1, concurrency: 2 });
 const base = 40;
 const double = (n) => n * 2;
-export const run = () => flame(async () => { const own = 1; return base + (await flame(() => double(own))); }, { pool: outer });
+export const run = async () => {
+  const found = await flame(async () => { const own = 1; return base + (await flame(() => double(own))); }, { pool: outer });
+  await outer.close();
+  return found;
+};
 `, 42);
 
 it.works("createRequire", `

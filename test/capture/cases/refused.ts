@@ -207,7 +207,7 @@ export const run = () => flame(() => stream.locked);
 `, { message: /stream.* is being read or written already; release its lock/, path: ["stream"], at: "stream.locked" });
 
 it.works("a live function", `
-import { live } from "tinderbox";
+import { flame, live } from "tinderbox";
 export const run = () => {
   const { pid } = process;
   const ask = live((n) => [process.pid === pid, n + 1]);
@@ -225,6 +225,27 @@ function* make() { yield 1; }
 const items = make();
 export const run = () => flame(() => [...items]);
 `, { message: /items` to a runner: it is a generator object/, path: ["items"], at: "items]" });
+
+it.refuses("event emitter that is no stream", `
+import { EventEmitter } from "node:events";
+const bus = new EventEmitter();
+export const run = () => flame(() => bus.listenerCount("x"));
+`, { message: /bus.*EventEmitter/, path: ["bus"], at: "bus.listenerCount" });
+
+it.refuses("locked WritableStream, deep inside", `
+const stream = new WritableStream();
+stream.getWriter();
+const log = { to: [stream] };
+export const run = () => flame(() => log.to.length);
+`, { message: /log\.to\[0\].* is being read or written already; release its lock/, path: ["log", "to", 0], at: "log.to" });
+
+it.works("asynchronous generator, which is live", `
+async function* make() { yield 1; yield 2; }
+export const run = () => {
+  const items = make();
+  return flame(async () => { const all = []; for await (const item of items) all.push(item); return all; });
+};
+`, [1, 2]);
 
 it.refuses("unique symbol", `
 const key = Symbol("mine");
@@ -331,6 +352,19 @@ it.works("private state as a result", `
 class Secret { #value = 1; read() { return this.#value; } }
 export const run = () => flame(() => ({ list: [new Secret()] })).catch((error) => [error.code, /list\\[0\\]/.test(error.message), /private/.test(error.message)]);
 `, ["ERR_TINDERBOX_CAPTURE", true, true]);
+
+it.works("an iterable object inside of a result", `
+export const run = () => flame(() => ({ list: { async *[Symbol.asyncIterator]() { yield 1; } } }))
+  .catch((error) => [error.code, /send an async generator/.test(error.message)]);
+`, ["ERR_TINDERBOX_CAPTURE", true]);
+
+it.works("an iterable object as the result, which is live", `
+export const run = async () => {
+  const all = [];
+  for await (const item of flame(() => ({ async *[Symbol.asyncIterator]() { yield 1; yield 2; } }))) all.push(item);
+  return all;
+};
+`, [1, 2]);
 
 it.works("a socket as a result", `
 import { Socket } from "node:net";
