@@ -17,6 +17,10 @@ export function submitNested(
   { mode, trace, resolve, reject }: Omit<Submission, "args">,
 ): void {
   if (!place.nested) throw new TinderboxError("Cannot call flame here: this executor takes no calls of its own");
+  if (typeof given.retries === "object" && Object.values(given.retries).some((each) => typeof each === "function"))
+    throw new TypeError(
+      'Cannot use functions in option "retries" of flame on a runner: the parent repeats the call; give a number, or { limit, delay }',
+    );
   place.handles.set("class", nestedHandle);
   const request: NestedRequest = {
     mode,

@@ -99,7 +99,9 @@ export class Nesting {
     }
   }
 
-  #refuse(outer: Call, { units }: NestedMessage, modules: ReadonlyMap<number, ModuleText>): void {
+  #refuse(outer: Call, { units, mode }: NestedMessage, modules: ReadonlyMap<number, ModuleText>): void {
+    if (mode === "each" || mode === "place")
+      throw new ProtocolError(`Cannot make a nested call: mode ${mode} is not for runners`);
     for (const unit of units)
       if (!modules.has(unit) && !unitByNumber(unit))
         throw new ProtocolError(`Cannot make a nested call: its unit ${unit} is not known`);

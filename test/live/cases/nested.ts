@@ -168,6 +168,45 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "retries of an inner call are made by the parent: numbers travel, functions are refused",
+    async run({ pool }) {
+      const attempts: number[] = [];
+      const note = live((attempt: number) => void attempts.push(attempt));
+      await assert.rejects(
+        flame(
+          () =>
+            flame(
+              async ({ runner: { attempt } }) => {
+                await note(attempt);
+                throw new Error("again");
+              },
+              { retries: 2 },
+            ),
+          { pool },
+        ),
+        /again/,
+      );
+      assert.deepEqual(attempts, [0, 1, 2]);
+      await assert.rejects(
+        flame(() => flame(() => 1, { retries: { limit: 1, when: () => true } }), { pool }),
+        /Cannot use functions in option "retries" of flame on a runner/,
+      );
+    },
+  },
+  {
+    name: "map and place say that they are for the parent",
+    async run({ pool }) {
+      await assert.rejects(
+        flame(() => flame.place(() => ({ method: () => 1 })), { pool }),
+        /Cannot call flame.place on a runner/,
+      );
+      await assert.rejects(
+        flame(() => void flame.map([1], (n) => n), { pool }),
+        /Cannot call flame.map on a runner/,
+      );
+    },
+  },
+  {
     name: "the end of the outer call is the end of the inner one",
     timeout: 30_000,
     async run({ pool }) {
