@@ -75,6 +75,19 @@ describe("ignored or refused, and the call goes on", () => {
     await expectUnharmed();
   });
 
+  test("a call of its own for what it may not have", async () => {
+    const forbidden = pool("forbidden", { max: 1 });
+    for (const vice of [
+      "asks for a pool that it may not use",
+      "asks for a pool that is no name",
+      "asks with an option that does not exist",
+    ])
+      expect(await ask(vice), vice).toEqual({ failed: true });
+    expect(forbidden.stats()).toMatchObject({ completed: 0, failed: 0, boots: { ok: 0 } });
+    await forbidden.close();
+    await expectUnharmed();
+  });
+
   test("a close of what is not open", async () => {
     expect(await ask("closes what is not open")).toBe("well");
     await expectUnharmed();
@@ -100,6 +113,10 @@ describe("ignored or refused, and the call goes on", () => {
 
 describe("ends the connection, and nothing else", () => {
   test.each<[vice: string, lent: unknown, reason: RegExp]>([
+    ["asks for code that nobody has", fn, /its unit 5000000 is not known/],
+    ["asks to keep code under a number of the parent", fn, /Cannot keep unit 1: it is not of this executor/],
+    ["asks to place an object", fn, /mode place is not for runners/],
+    ["asks for a batch", fn, /mode each is not for runners/],
     ["calls a function by a name", fn, /Cannot take a call for reference \d+: it is of another kind/],
     ["calls without a list", fn, /a call without arguments/],
     ["calls with code", fn, /Cannot decode the value/],

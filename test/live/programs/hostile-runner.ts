@@ -55,6 +55,31 @@ const call = (reference: number, method: string, args: unknown, references?: rea
   method,
   value: payload(args, references),
 });
+/** A call of its own for a pool: the closure is a function that the parent has sent, if any. */
+const nested = (pool: unknown, more: object = {}) => ({
+  type: "nested",
+  number: 1,
+  mode: "plain",
+  modules: [],
+  units: [],
+  options: payload({ pool }),
+  value: payload(1),
+  args: undefined,
+  ...more,
+});
+const text = {
+  url: "file:///evil.ts",
+  hash: "0",
+  format: "module",
+  source: "export default 1",
+  path: "",
+  single: true,
+  early: [],
+  late: [],
+  links: [],
+  siblings: [],
+  binding: false,
+};
 const modes = { readableObjectMode: false, writableObjectMode: false, encoding: null };
 const generator = ["iterable", 1, null];
 
@@ -81,6 +106,26 @@ const vices: Readonly<Record<string, (scene: Scene) => unknown>> = {
     const { failed, value } = await hear("ref-result");
     answer({ failed, length: value!.bytes.length > 0 });
   },
+  "asks for a pool that it may not use": async ({ say, hear, answer }) => {
+    say(nested("forbidden"));
+    const { failed } = await hear("ref-result");
+    answer({ failed });
+  },
+  "asks for a pool that is no name": async ({ say, hear, answer }) => {
+    say(nested({ evil: true }));
+    const { failed } = await hear("ref-result");
+    answer({ failed });
+  },
+  "asks with an option that does not exist": async ({ say, hear, answer }) => {
+    say(nested("hostile", { options: payload({ pool: "hostile", backend: 1 }) }));
+    const { failed } = await hear("ref-result");
+    answer({ failed });
+  },
+  "asks for code that nobody has": ({ say }) => say(nested("hostile", { units: [5_000_000] })),
+  "asks to keep code under a number of the parent": ({ say }) =>
+    say(nested("hostile", { modules: [{ id: 1, module: text }], units: [1] })),
+  "asks to place an object": ({ say }) => say(nested("hostile", { mode: "place" })),
+  "asks for a batch": ({ say }) => say(nested("hostile", { mode: "each" })),
   "calls a function by a name": ({ lent, say }) => say(call(lent[0]!, "call", [1])),
   "calls without a list": ({ lent, say }) => say(call(lent[0]!, "", { length: 1 })),
   "calls with code": ({ lent, say }) =>
