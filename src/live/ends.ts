@@ -60,7 +60,11 @@ export function exportValue(live: LiveValue, line: Line, side: Side): Exported {
     case "node-readable": {
       const stream = value as Readable;
       flavours.keepFailure(stream);
-      const discard = discards ? (): void => void stream.destroy() : undefined;
+      const free = flavours.holdOutput(stream);
+      const discard = (): void => {
+        free();
+        if (discards) stream.destroy();
+      };
       return source({ leave: () => void stream.destroy(), detail: flavours.modesOf(stream), discard });
     }
     case "writable": {

@@ -239,6 +239,17 @@ export function iterateHalf(stream: NodeDuplex): AsyncIterator<unknown> {
   return stream.iterator({ destroyOnReturn: false });
 }
 
+/**
+ * When a process ends, what it has said and nobody reads is thrown away. Whoever reads it here is only on his way. Gives
+ * what ends that, for a stream that was not read after all.
+ */
+export function holdOutput(stream: NodeReadable): () => void {
+  if (!("setKeepAlive" in stream)) return () => {};
+  const hold = (): void => {};
+  stream.on("readable", hold);
+  return () => void stream.off("readable", hold);
+}
+
 /** Until somebody reads, a failure has nobody to hear it, and would be the end of this process. The reader is told. */
 export function keepFailure(stream: NodeReadable | NodeWritable): void {
   stream.on("error", () => {});

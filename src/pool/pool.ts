@@ -131,9 +131,15 @@ export class RunningPool {
   }
 
   /** Resolves when no call waits or runs, nor a method of a placed object. New calls are accepted, and waited for as well. */
-  drain(): Promise<void> {
-    if (this.#calls.ledger.active === 0) return Promise.resolve();
-    return this.#idle.wait();
+  async drain(): Promise<void> {
+    if (this.#calls.ledger.active === 0) return;
+    // Nobody may wait for a call any more, only for its slot.
+    this.#deps.live(1);
+    try {
+      await this.#idle.wait();
+    } finally {
+      this.#deps.live(-1);
+    }
   }
 
   /** Refuses new calls, lets the others finish for at most `timeoutMs`, ends all runners. */

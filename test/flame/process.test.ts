@@ -31,6 +31,24 @@ describe("a script without flags", () => {
     expect(durationMs).toBeLessThan(10_000);
   });
 
+  test("is held by a drain, also when only the slot of an aborted call is left to wait for", async () => {
+    const { code, stdout } = await runScript(
+      `import { flame, live, pool } from "tinderbox";\n` +
+        `const own = pool("own", { max: 1 }), stop = new AbortController(), ready = live(() => stop.abort());\n` +
+        `await flame(async () => { await ready(); const end = Date.now() + 300; while (Date.now() < end); }, { pool: own, signal: stop.signal }).catch(() => {});\n` +
+        `await own.drain();\nconsole.log("drained", own.stats().slots.busy);`,
+    );
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "drained 0\n" });
+  });
+
+  test("is not held by a function that a call has returned, but by a call of it", async () => {
+    const { code, stdout } = await runScript(
+      `${head}const held = await flame(() => (n) => new Promise((resolve) => setTimeout(resolve, 300, n + 1)));\n` +
+        `void held(1).then((n) => console.log("gave", n));`,
+    );
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "gave 2\n" });
+  });
+
   test("goes on after a failure that nobody awaits", async () => {
     const { code, stdout } = await runScript(
       `${head}void flame(() => { throw new Error("x"); });\nvoid flame(() => process.exit(9));\nsetTimeout(() => console.log("alive"), 1_000);`,

@@ -104,6 +104,39 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "streams of every kind are let go when they are dropped, and closed over there",
+    async run({ pool }) {
+      await (async () => {
+        const all = await flame(
+          () => {
+            const watched = <S extends Readable | Writable>(name: string, stream: S): S =>
+              stream.once("close", () => note(`dropped: ${name}`)) as S;
+            return {
+              web: new WritableStream({ abort: () => note("dropped: web") }),
+              begun: new WritableStream({ abort: () => note("dropped: begun") }),
+              readable: watched("readable", new PassThrough()),
+              writable: watched("writable", new Writable({ write: (_chunk, _encoding, done) => done() })),
+              duplex: watched("duplex", new PassThrough()),
+              emptied: watched("emptied", Readable.from(["a", "b"])),
+            };
+          },
+          { pool },
+        );
+        const writer = all.begun.getWriter();
+        await writer.write("x");
+        writer.releaseLock();
+        all.writable.write("x");
+        assert.equal((await all.emptied.iterator({ destroyOnReturn: false }).next()).value, "a");
+      })();
+      await until("a free slot", async () => {
+        await collectGarbage();
+        return pool.stats().slots.busy === 0;
+      });
+      for (const name of ["web", "begun", "readable", "writable", "duplex", "emptied"])
+        await noted(`dropped: ${name}`, pool);
+    },
+  },
+  {
     name: "a byte stream is read into the reader's own memory",
     async run({ pool }) {
       const stream = await flame(
@@ -645,7 +678,16 @@ export const cases: readonly Case[] = [
   {
     name: "a child process' output is a result",
     async run({ pool }) {
-      const stdout = await flame(() => spawn("printf", ["a%.0s", "1", "2", "3"]).stdout, { pool });
+      const stdout = await flame(
+        async () => {
+          const child = spawn("printf", ["a%.0s", "1", "2", "3"]);
+          child.once("exit", () => note("printf has ended"));
+          return child.stdout;
+        },
+        { pool },
+      );
+      // Long before somebody reads.
+      await noted("printf has ended", pool);
       assert.equal(await text(stdout), "aaa");
     },
   },
