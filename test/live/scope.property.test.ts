@@ -1,4 +1,5 @@
-import fc from "fast-check";
+import assert from "node:assert/strict";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { RemoteGenerator } from "../../src/live/stream.ts";
 import { type Pair, type Side, twoScopes } from "./two-scopes.ts";
@@ -18,6 +19,12 @@ class Actor {
   readonly #functions: Fn[] = [];
   readonly #answers: Promise<unknown>[] = [];
   readonly reading = new Map<RemoteGenerator, Numbers>();
+  /** What was written to each stream of this side, and how that ended. */
+  readonly taken: { readonly chunks: number[]; end: string }[] = [];
+  readonly #writing = new Map<
+    WritableStream,
+    { readonly writer: WritableStreamDefaultWriter; next: number; end: string }
+  >();
   made = 0;
   begun = 0;
   cleaned = 0;
@@ -54,13 +61,57 @@ class Actor {
     );
   }
 
+  giveSink(): void {
+    const seen = { chunks: [] as number[], end: "" };
+    const number = this.taken.push(seen) - 1;
+    const stream = new WritableStream<{ n: number }>({
+      write: ({ n }) => void seen.chunks.push(n),
+      close: () => void (seen.end = "closed"),
+      abort: () => void (seen.end = "aborted"),
+    });
+    this.#keep(this.side.give({ stream, number }));
+  }
+
+  write(index: number, size: number): void {
+    const writing = this.#writingTo(index);
+    if (!writing || writing.end) return;
+    this.#keep(writing.writer.write({ n: writing.next++, bytes: new Uint8Array(size) }));
+  }
+
+  close(index: number, how: "closed" | "aborted"): void {
+    const writing = this.#writingTo(index);
+    if (!writing || writing.end) return;
+    writing.end = how;
+    this.#keep(how === "closed" ? writing.writer.close() : writing.writer.abort(new Error("enough")));
+  }
+
+  /** For each stream that it was given: how much it wrote, and how it ended that. */
+  written(): { number: number; count: number; end: string }[] {
+    return this.side.inbox.filter(isSink).map(({ stream, number }) => {
+      const { next, end } = this.#writing.get(stream) ?? { next: 0, end: "" };
+      return { number, count: next, end };
+    });
+  }
+
+  #writingTo(index: number) {
+    const given = this.side.inbox.filter(isSink)[index];
+    if (!given) return undefined;
+    let writing = this.#writing.get(given.stream);
+    if (!writing) {
+      writing = { writer: given.stream.getWriter(), next: 0, end: "" };
+      writing.writer.closed.catch(() => {});
+      this.#writing.set(given.stream, writing);
+    }
+    return writing;
+  }
+
   /** Calls what has come, and checks the answer. */
   call(index: number, n: number): void {
     const given = this.side.inbox.filter(isFunction);
     if (given.length === 0) return;
     const { fn, number } = given[index % given.length]!;
     this.asked++;
-    this.#keep(fn(n).then((answer) => expect(answer).toBe(n + number)));
+    this.#keep(fn(n).then((answer) => assert.equal(answer, n + number)));
   }
 
   /** Gives back what has come: it must arrive as what it is there. */
@@ -92,7 +143,7 @@ class Actor {
     this.#keep(
       numbers.remote.next().then(({ done, value }) => {
         if (done) numbers.over = true;
-        else expect((value as { n: number }).n).toBe(numbers.next++);
+        else assert.equal((value as { n: number }).n, numbers.next++);
       }),
     );
   }
@@ -101,13 +152,14 @@ class Actor {
     const numbers = this.#numbers(index);
     if (!numbers || numbers.over) return;
     numbers.over = true;
-    this.#keep(numbers.remote.return(undefined).then(({ done }) => expect(done).toBe(true)));
+    this.#keep(numbers.remote.return(undefined).then((end) => assert.equal(end.done, true)));
   }
 
   /** Whatever it still holds. */
   leaveAll(): void {
     while (this.side.inbox.some(isFunction)) this.release(0);
     for (let index = 0; this.#numbers(index); index++) this.leave(index);
+    for (let index = 0; this.#writingTo(index); index++) this.close(index, "closed");
   }
 
   async answers(): Promise<void> {
@@ -132,6 +184,10 @@ function isFunction(value: unknown): value is { fn: Fn; number: number; home?: b
   return typeof (value as { fn?: unknown }).fn === "function";
 }
 
+function isSink(value: unknown): value is { stream: WritableStream; number: number } {
+  return (value as { stream?: unknown }).stream instanceof WritableStream;
+}
+
 type Act = (actor: Actor, pair: Pair) => void | Promise<void>;
 
 const small = fc.nat({ max: 5 });
@@ -140,12 +196,37 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   fc.tuple(fc.nat({ max: 40 }), fc.constantFrom(0, 10, 70_000, 400_000)).map<Act>(([length, size]) => (actor) => {
     actor.giveNumbers(length, size);
   }),
-  fc.tuple(small, fc.nat({ max: 99 })).map<Act>(([index, n]) => (actor) => actor.call(index, n)),
+  fc.tuple(small, fc.nat({ max: 99 })).map<Act>(
+    ([index, n]) =>
+      (actor) =>
+        actor.call(index, n),
+  ),
   small.map<Act>((index) => (actor) => actor.giveBack(index)),
   small.map<Act>((index) => (actor) => actor.release(index)),
   { weight: 4, arbitrary: small.map<Act>((index) => (actor) => actor.read(index)) },
   small.map<Act>((index) => (actor) => actor.leave(index)),
-  { weight: 6, arbitrary: fc.integer({ min: 1, max: 6 }).map<Act>((count) => (actor, { deliver }) => deliver(actor.side, count)) },
+  fc.constant<Act>((actor) => actor.giveSink()),
+  {
+    weight: 3,
+    arbitrary: fc.tuple(small, fc.constantFrom(0, 10, 70_000, 400_000)).map<Act>(
+      ([index, size]) =>
+        (actor) =>
+          actor.write(index, size),
+    ),
+  },
+  fc.tuple(small, fc.constantFrom("closed", "aborted")).map<Act>(
+    ([index, how]) =>
+      (actor) =>
+        actor.close(index, how),
+  ),
+  {
+    weight: 6,
+    arbitrary: fc.integer({ min: 1, max: 6 }).map<Act>(
+      (count) =>
+        (actor, { deliver }) =>
+          deliver(actor.side, count),
+    ),
+  },
 );
 
 test("whatever is lent, called, read, left and let go in whatever order: nothing is lost, doubled or left over", async () => {
@@ -170,6 +251,14 @@ test("whatever is lent, called, read, left and let go in whatever order: nothing
       for (const actor of actors) {
         expect(actor.cleaned).toBe(actor.begun);
         expect(actor.side.failures).toEqual([]);
+        const other = actors.find((each) => each !== actor)!;
+        for (const { number, count, end } of actor.written()) {
+          const seen = other.taken[number]!;
+          const all = [...Array(count).keys()];
+          expect(seen.end).toBe(end);
+          // An abort may come before what was still on its way.
+          expect(seen.chunks).toEqual(end === "closed" ? all : all.slice(0, seen.chunks.length));
+        }
         // The inbox, and nothing else.
         expect([actor.side.scope.lent, actor.side.scope.borrowed, actor.side.scope.asked]).toEqual([1, 1, 0]);
       }
@@ -181,7 +270,11 @@ test("whatever is lent, called, read, left and let go in whatever order: nothing
 }, 120_000);
 
 test("whenever a side ends: all that waits is told, every generator that began has cleaned up", async () => {
-  const script = fc.tuple(fc.array(fc.tuple(fc.boolean(), act), { maxLength: 40, size: "max" }), fc.boolean(), fc.boolean());
+  const script = fc.tuple(
+    fc.array(fc.tuple(fc.boolean(), act), { maxLength: 40, size: "max" }),
+    fc.boolean(),
+    fc.boolean(),
+  );
   await fc.assert(
     fc.asyncProperty(script, async ([steps, leftFirst, failed]) => {
       const pair = twoScopes();
