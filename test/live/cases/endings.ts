@@ -25,6 +25,7 @@ export const cases: readonly Case[] = [
         { pool, signal: stop.signal },
       );
       assert.equal((await numbers.next()).value, 0);
+      await flame(() => 0, { pool });
       stop.abort(new Error("enough"));
       // Hundreds of items are here already: they are for nobody.
       const error = await failure(numbers.next());

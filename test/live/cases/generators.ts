@@ -196,6 +196,36 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "throw(error) reaches a generator that is ahead at its very next yield",
+    async run({ pool }) {
+      const [first, second] = [gate(), gate()];
+      const gates = [first.promise, second.promise];
+      const step = live((made: number) => gates[made]);
+      const numbers = await flame(
+        async function* () {
+          let made = 0;
+          try {
+            for (; made < 100_000; made++) {
+              await step(made);
+              yield made;
+            }
+          } catch {
+            yield `caught after ${made}`;
+          }
+        },
+        { pool },
+      );
+      first.resolve();
+      assert.deepEqual(await numbers.next(), { done: false, value: 0 });
+      const answer = numbers.throw(new Error("enough"));
+      // Its message is on its way when a later one has been answered.
+      await flame(() => 0, { pool });
+      second.resolve();
+      assert.deepEqual(await answer, { done: false, value: "caught after 1" });
+      await numbers.return(undefined);
+    },
+  },
+  {
     name: "throw(error) that is not caught comes back as the same kind of error",
     async run({ pool }) {
       const numbers = await flame(
