@@ -12,7 +12,8 @@ import { AbortError, ProtocolError } from "../src/errors.ts";
 import { Collector } from "../src/live/collect.ts";
 import { Exchange } from "../src/live/exchange.ts";
 import { As, asResult } from "../src/live/kinds.ts";
-import { type Scope, released } from "../src/live/scope.ts";
+import type { Scope } from "../src/live/scope.ts";
+import { released } from "../src/live/failures.ts";
 import type { LiveMessage } from "../src/wire/live-messages.ts";
 import { type OwnScratch, makeScratch } from "../src/scratch.ts";
 import { sent } from "../src/closure/sent.ts";
@@ -270,15 +271,20 @@ export class Executor {
 
   #scope(call: Call): Scope {
     const { id } = call;
+    const [calls, ending] = [this.#calls, this.#ending];
     // What a closure leaves behind may speak when nobody listens any more.
-    if (!this.#calls.has(id) || this.#ending.has(id)) throw released();
+    if (!calls.has(id) || ending.has(id)) throw released();
     return (
       this.#exchange.get(id) ??
       this.#exchange.open(id, {
         clock: systemClock,
-        discards: true,
+        // While its closure runs it may go on with what it has lent.
+        get discards() {
+          const running = calls.get(id);
+          return !running || ending.has(id) || running.result !== undefined;
+        },
         left: (value) => {
-          const current = this.#calls.get(id);
+          const current = calls.get(id);
           if (current?.result === value) current.cancel(new AbortError("Cannot go on: its caller needs no more of it"));
         },
         send: this.#send,

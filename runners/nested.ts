@@ -26,6 +26,7 @@ export function nestedCalls(host: NestedHost): (pool: string, request: object) =
       throw new TinderboxError(
         "Cannot call flame here: the call that this code belongs to has ended, or there was none; await it inside of the closure",
       );
+    call.signalNow?.throwIfAborted();
     const scope = host.scope(call);
     const options = host.encode(given, "options", call);
     const units = [...new Set([...captured.units, ...(args?.units ?? [])])];

@@ -233,9 +233,9 @@ export class MapRun {
   }
 
   #retry(item: Item, error: unknown, { call, runner }: Origin): boolean {
-    const { pool, options } = this.#job.prepared;
+    const { pool, options, captured } = this.#job.prepared;
     const { retries, name } = options;
-    if (item.retried >= retries.limit) return false;
+    if (item.retried >= retries.limit || !canRepeat(captured) || !canRepeat(item.sent!)) return false;
     const hookFailed = (failure: unknown): void => events.emit("hook.failed", { event: "retries", error: failure });
     const delayMs = this.#run(() => pauseBefore(retries, error, item.retried + 1, hookFailed));
     if (delayMs === undefined) return false;

@@ -4,6 +4,7 @@ import { type NestedRequest, nestedHandle } from "../closure/nested.ts";
 import { moduleOf, unitByNumber } from "../closure/units.ts";
 import { place } from "../context.ts";
 import { TinderboxError } from "../errors.ts";
+import { events } from "../events/index.ts";
 import { joinStack } from "../pool/call.ts";
 import type { NestedCall } from "../pool/nesting.ts";
 import { nestedCalls, registry } from "../runtime.ts";
@@ -49,13 +50,23 @@ function runNested({ asking, options, ended, captured, ...call }: NestedCall): v
     );
   const resolved = resolveFlameOptions({ name: "" }, given, pool, "flame");
   const signal = resolved.signal ? AbortSignal.any([resolved.signal, ended]) : ended;
-  const accepted = call.mode === "cast" ? (): void => call.resolve({ bytes: nothing, buffers: [] }) : undefined;
+  let begun = false;
+  const accept = (): void => {
+    begun = true;
+    call.resolve({ bytes: nothing, buffers: [] });
+  };
+  const accepted = call.mode === "cast" ? accept : undefined;
+  const reject = (error: unknown): void => {
+    if (begun) events.emit("cast.failed", { pool: pool.name, name: resolved.name, error });
+    else call.reject(error);
+  };
   // What is cast goes on without the call that has cast it.
   pool.submit({
     ...call,
     captured,
     trace: undefined,
     accepted,
+    reject,
     options: { ...resolved, signal: accepted ? undefined : signal },
   });
 }

@@ -229,7 +229,7 @@ export class Placement {
     const error =
       reason === "closed"
         ? closedForCalls(this.#prepared.pool.name)
-        : drained(this.#title(), life.open.runner, unwell ? "unwell" : reason, fix);
+        : drained(this.#title(), life.open.runner, unwell ? "unwell" : reason, { fix });
     const stays = restart === "permanent" || (restart === "transient" && unwell);
     if (reason !== "closed" && stays) return void this.#depart("again", error);
     this.#close(error);

@@ -15,7 +15,7 @@ import { Inflow, RemoteGenerator, type Watch } from "./stream.ts";
 
 export interface Side {
   readonly clock: Clock;
-  /** A stream that nobody has read or written is closed: nobody else has it. */
+  /** From now on a stream that is let go of is closed: nobody else has it. */
   readonly discards?: boolean;
   /** Whoever reads `value` goes before its end. */
   left?(value: object): void;
@@ -31,11 +31,12 @@ function iterate(value: object): AsyncIterator<unknown> | Iterator<unknown> {
 export function exportValue(live: LiveValue, line: Line, side: Side): Exported {
   const { kind, value, run, passedOn } = live;
   const { clock } = side;
-  const discards = side.discards === true || passedOn === true;
+  const discards = (): boolean => side.discards === true || passedOn === true;
   const left = (): void => side.left?.(value);
   const source = (options: Partial<SourceOptions> = {}): Source =>
     new Source({ open: () => iterate(value), run, line, clock, left, ...options });
-  const sink = (options: Pick<SinkOptions, "open" | "detail" | "discard">): Sink => new Sink({ line, run, ...options });
+  const sink = (options: Pick<SinkOptions, "open" | "detail" | "discards" | "discard">): Sink =>
+    new Sink({ line, run, ...options });
   switch (kind) {
     case "function":
       return exportFunction(live);
@@ -54,7 +55,9 @@ export function exportValue(live: LiveValue, line: Line, side: Side): Exported {
       });
     case "readable": {
       const stream = value as ReadableStream;
-      const discard = discards ? (): void => void stream.cancel().catch(() => {}) : undefined;
+      const discard = (): void => {
+        if (discards()) stream.cancel().catch(() => {});
+      };
       return source({ ...flavours.webReader(stream), detail: flavours.isByteStream(stream), discard });
     }
     case "node-readable": {
@@ -63,23 +66,23 @@ export function exportValue(live: LiveValue, line: Line, side: Side): Exported {
       const free = flavours.holdOutput(stream);
       const discard = (): void => {
         free();
-        if (discards) stream.destroy();
+        if (discards()) stream.destroy();
       };
       return source({ leave: () => void stream.destroy(), detail: flavours.modesOf(stream), discard });
     }
     case "writable": {
       const stream = value as WritableStream;
-      const discard = discards ? (reason: Error): void => void stream.abort(reason).catch(() => {}) : undefined;
-      return sink({ open: (failed) => flavours.webWriter(stream, failed), discard });
+      const discard = (reason: Error): void => void stream.abort(reason).catch(() => {});
+      return sink({ open: (failed) => flavours.webWriter(stream, failed), discards, discard });
     }
     case "node-writable": {
       const stream = value as Writable;
       flavours.keepFailure(stream);
-      const discard = discards ? (): void => void stream.destroy() : undefined;
       return sink({
         open: (failed) => flavours.nodeWriter(stream, failed),
         detail: flavours.modesOf(stream),
-        discard,
+        discards,
+        discard: () => void stream.destroy(),
       });
     }
     case "node-duplex": {
@@ -157,7 +160,7 @@ function outflow(line: Line, watch: Watch, make: (to: Outflow) => object): Impor
 }
 
 /** Both directions under one number: items that the owner gets are written, credit that it gets is for what is read. */
-function duplex(source: Source, sink: Sink, stream: Duplex, discards: boolean): Exported {
+function duplex(source: Source, sink: Sink, stream: Duplex, discards: () => boolean): Exported {
   return {
     detail: flavours.modesOf(stream),
     methods: [...source.methods, ...sink.methods],
@@ -169,7 +172,7 @@ function duplex(source: Source, sink: Sink, stream: Duplex, discards: boolean): 
     call: (method, args) => (source.methods.includes(method) ? source.call(method, args) : sink.call(method, args)),
     async end(error) {
       await Promise.all([source.end(), sink.end(error)]);
-      if (discards) stream.destroy();
+      if (discards()) stream.destroy();
     },
   };
 }

@@ -1,7 +1,8 @@
 /** All live references of one connection, by the calls that they belong to. */
 import { place } from "../context.ts";
 import type { LiveMessage } from "../wire/live-messages.ts";
-import { Scope, type ScopeHost, released } from "./scope.ts";
+import { Scope, type ScopeHost } from "./scope.ts";
+import { released } from "./failures.ts";
 
 /** What is alive on one side: to be nothing when nothing runs. */
 export interface LiveCounts {
@@ -42,12 +43,12 @@ export class Exchange {
   }
 
   /** Nothing of that call is needed any more. Resolves when what was lent has cleaned up. */
-  end(call: number, error?: Error): Promise<void> | undefined {
+  end(call: number, error?: Error, again?: boolean): Promise<void> | undefined {
     const scope = this.#scopes.get(call);
     if (!scope) return undefined;
     this.#scopes.delete(call);
     if (this.#scopes.size === 0) place.exchanges.delete(this);
-    return scope.end(error);
+    return scope.end(error, again);
   }
 
   counts(): LiveCounts {

@@ -2,7 +2,7 @@
  * The live references of one call, on one side: what this side lends, what it has borrowed, and what it has asked and
  * not yet heard. All of them end with the call at the latest.
  */
-import { ProtocolError, TinderboxError } from "../errors.ts";
+import { ProtocolError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { LiveKind, LiveValue, Payload, Reference } from "../value/port.ts";
 import type { LiveMessage } from "../wire/live-messages.ts";
@@ -11,12 +11,13 @@ import { asResult, mark as markAs } from "./kinds.ts";
 import { Questions, type QuestionsHost } from "./questions.ts";
 import type { Exported, Imported, Line, Mark, Told } from "./reference.ts";
 import { weigh } from "./window.ts";
+import { released, wrongUse } from "./failures.ts";
 import { Words, type WordsHost } from "./words.ts";
 
 /** What a scope needs of the side that it is on. */
 export interface ScopeHost extends QuestionsHost, WordsHost {
   readonly clock: Clock;
-  /** Streams that this side has lent and nobody has read or written are closed at the end. */
+  /** From now on streams of this side that are let go of are closed: nobody else has them. */
   readonly discards?: boolean;
   send(message: LiveMessage): void;
   /** Throws for what cannot be understood; `ProtocolError` when the peer is not to be trusted. */
@@ -25,6 +26,8 @@ export interface ScopeHost extends QuestionsHost, WordsHost {
   failed?(error: unknown): void;
   /** Whoever reads `value`, a stream of this side, goes before its end. */
   left?(value: object): void;
+  /** What was borrowed under that number is let go. */
+  released?(reference: number): void;
   /** Nothing that was borrowed is needed any more. */
   idle?(): void;
   /** Somebody waits for an item of the stream `reference`, or nobody does any more. */
@@ -49,6 +52,8 @@ interface Borrowed {
 
 const marks: readonly Mark[] = ["item", "end", "fail"];
 const none: readonly Uint8Array[] = [];
+/** What one call may have of the other side's at a time: a peer must not be able to pin memory without end. */
+const mostBorrowed = 100_000;
 
 /** When what stands for a value of the other side is garbage, the other side may let the value go. */
 const dropped = new FinalizationRegistry<() => void>((release) => release());
@@ -177,8 +182,11 @@ export class Scope {
     }
   }
 
-  /** Nothing of it is needed any more. Resolves when everything that was lent has cleaned up behind itself. */
-  async end(error?: Error): Promise<void> {
+  /**
+   * Nothing of it is needed any more. `again`: the call will be made once more, with what was only passed on and has not
+   * begun. Resolves when everything that was lent has cleaned up behind itself.
+   */
+  async end(error?: Error, again = false): Promise<void> {
     if (this.#over) return;
     const over = (this.#over = error ?? released());
     const [borrowed, lent] = [[...this.#borrowed.values()], [...this.#lent.values()]];
@@ -190,7 +198,10 @@ export class Scope {
     for (const { end } of borrowed) end.end(over);
     // A failing clean-up of the user's is an event; the others run all the same.
     await Promise.all(
-      lent.map(async ({ end }) => end.end(error)).map((done) => done.catch((cause) => this.#host.failed?.(cause))),
+      lent
+        .filter(({ live, end }) => !(again && live.passedOn && live.kind !== "signal" && !end.begun))
+        .map(async ({ end }) => end.end(error))
+        .map((done) => done.catch((cause) => this.#host.failed?.(cause))),
     );
   }
 
@@ -222,6 +233,8 @@ export class Scope {
       return alive;
     }
     const watch = { waiting: (waits: boolean): void => this.#host.waiting?.(waits, number) };
+    if (this.#borrowed.size >= mostBorrowed)
+      throw new ProtocolError(`Cannot receive a reference: ${mostBorrowed} of this call are held already`);
     const { value, end } = importValue(kind, detail, this.#line(number, false), watch, (bytes) => this.#reason(bytes));
     // It may be handed on, and its class travels no more than others that hold on to a process.
     if (kind === "iterable") markAs(value, "iterable");
@@ -372,6 +385,7 @@ export class Scope {
     this.#borrowed.delete(number);
     this.#send({ type: "ref-release", id: this.id, reference: number, count: borrowed.told });
     borrowed.end.end(released());
+    this.#host.released?.(number);
     this.lookIdle();
   }
 
@@ -381,15 +395,4 @@ export class Scope {
     if (!this.#rootGone) for (const { end } of this.#borrowed.values()) if (!end.passive) return;
     this.#host.idle?.();
   }
-}
-
-function wrongUse(what: string, reference: number): ProtocolError {
-  return new ProtocolError(`Cannot take ${what} for reference ${reference}: it is of another kind`);
-}
-
-export function released(): TinderboxError {
-  return new TinderboxError(
-    "Cannot use a live reference: it was let go, or the call that it belongs to has ended; keep the call open for as long as it is needed",
-    { code: "ERR_TINDERBOX_RELEASED" },
-  );
 }

@@ -19,8 +19,10 @@ export interface SinkOptions {
   /** `failed` is told of a failure that comes while nothing is written. */
   readonly open: (failed: (error: unknown) => void) => Writer;
   readonly detail?: unknown;
-  /** For values that nobody else can close. */
-  readonly discard?: ((reason: Error) => void) | undefined;
+  /** Nobody else can close it. */
+  readonly discards?: () => boolean;
+  /** Closes one that has not begun. */
+  readonly discard?: (reason: Error) => void;
 }
 
 export class Sink implements Exported {
@@ -81,14 +83,15 @@ export class Sink implements Exported {
    */
   async end(error?: Error): Promise<void> {
     if (this.#ended) return;
-    const { run, discard } = this.#options;
+    const { run, discard, discards } = this.#options;
     if (!error) await this.#last;
     if (this.#ended) return;
     this.#ended = true;
     const reason = error ?? new Error("whoever wrote to it has gone");
     this.#failure = { error: reason };
-    if (!this.#writer) return discard?.(reason);
-    if (error || discard) await run(async () => this.#writer!.abort(reason));
+    const close = discards?.() === true;
+    if (!this.#writer) return close ? discard?.(reason) : undefined;
+    if (error || close) await run(async () => this.#writer!.abort(reason));
     else this.#writer.leave();
   }
 
@@ -142,7 +145,6 @@ export class Outflow implements Imported {
   async close(): Promise<void> {
     if (this.#error) throw this.#error.reason;
     await this.#finish("close", []);
-    if (this.#error) throw (this.#error as { readonly reason: unknown }).reason;
   }
 
   async abort(reason: unknown): Promise<void> {

@@ -61,6 +61,7 @@ export class Calls {
       leave: (lane) => this.openings.leave("retired", lane),
     });
     this.openings = new Openings({
+      live: (change) => host.live(change),
       ledger: this.ledger,
       lending: this.#lending,
       replacing: this.#replacing,
@@ -178,8 +179,10 @@ export class Calls {
         break;
       case "progress": {
         const call = this.ledger.get(message.id);
-        if (!call || call.settled || call.lane !== lane) break;
-        this.ledger.progress(call, this.#answers.read(lane, message, call).value);
+        if (!call?.options.onProgress || call.settled || call.lane !== lane) break;
+        const { value, failed } = this.#answers.read(lane, message, call);
+        if (failed) this.#host.events.emit("hook.failed", { event: "onProgress", error: value });
+        else this.ledger.progress(call, value);
         break;
       }
       case "fault": {
@@ -199,8 +202,11 @@ export class Calls {
         this.openings.closedByRunner(lane, message.id);
         break;
       case "nested": {
+        // Its code will be named again, whatever becomes of this call.
+        for (const { id, module } of message.modules) lane.keep(id, module);
         const call = this.ledger.get(message.id);
-        if (call?.lane === lane && !call.settled) this.#nesting.begin(call, lane, message);
+        if (call?.lane === lane && (!call.settled || call.kept)) this.#nesting.begin(call, lane, message);
+        else lane.refuse(message.id, message.number);
         break;
       }
       case "ref-call":
@@ -228,7 +234,6 @@ export class Calls {
       if (outcomes.live) return this.openings.open(call, { ...outcomes, close });
       this.ledger.resolve(call, outcomes);
     } else if (!call.settled) {
-      if (call.relay && message.type === "error") call.relay.error = message.value;
       const relays = call.relay !== undefined && message.type === "result";
       const { value, failed } = relays
         ? this.#answers.relayed(lane, message, call)
@@ -237,6 +242,8 @@ export class Calls {
         if (live) return this.openings.open(call, value);
         this.ledger.resolve(call, value);
       } else if (failed || !this.#retry(call, value)) {
+        const { bytes, buffers } = message.value;
+        if (call.relay && !failed) call.relay.error = { bytes, buffers };
         joinStack(value, call, lane.runner);
         this.ledger.reject(call, value);
       } else return;
@@ -265,7 +272,7 @@ export class Calls {
     const delayMs = pauseBefore(retries, error, call.retried + 1, hookFailed);
     if (delayMs === undefined) return false;
     this.ledger.failedAttempt(call, error);
-    this.#free(call);
+    this.#free(call, true);
     call.retried++;
     call.attempt++;
     // Its caller may leave meanwhile; the call is then forgotten like one that waits.
@@ -310,16 +317,16 @@ export class Calls {
       if (call.kept) call.lane?.endLive(call.id, runnerLost(call, scope, end));
       if (call.settled) this.#release(call);
       else {
-        this.#free(call);
+        this.#free(call, true);
         this.#enqueue(call, true);
       }
     }
   }
 
   /** The call is on no executor any more. */
-  #free(call: Call): void {
+  #free(call: Call, again = false): void {
     const { lane } = call;
-    lane?.endLive(call.id);
+    lane?.endLive(call.id, undefined, again);
     call.clock?.cancel();
     call.lane = undefined;
     call.sent = false;

@@ -80,12 +80,15 @@ export function drained(
   what: string,
   runner: string,
   reason: string,
-  fix = 'use restart: "permanent" to have it made again elsewhere',
+  {
+    fix = 'use restart: "permanent" to have it made again elsewhere',
+    started = false,
+  }: { readonly fix?: string; readonly started?: boolean } = {},
 ): RunnerLostError {
   return new RunnerLostError(`Cannot use ${what}: runner ${runner} was drained (${reason}); ${fix}`, {
     runner,
     scope: "machine",
-    started: false,
+    started,
     reason: `drained (${reason})`,
     oom: false,
     stderr: [],

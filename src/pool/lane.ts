@@ -14,6 +14,7 @@ import { decode } from "../value/decode.ts";
 import { encode } from "../value/encode.ts";
 import type { Payload } from "../value/port.ts";
 import { Exchange } from "../live/exchange.ts";
+import { released } from "../live/failures.ts";
 import type { LiveMessage } from "../wire/live-messages.ts";
 import { type Message, type ModuleText, ownCall } from "../wire/messages.ts";
 import type { Session } from "../wire/session.ts";
@@ -59,7 +60,8 @@ export class Lane implements LanePlace {
   readonly number: number;
   /** The first of the numbers for units that it makes itself, and the code of those that the parent has been told of. */
   readonly units = takeRange();
-  readonly kept = new Map<number, ModuleText>();
+  /** Code that it has: what it was sent, and what it has made itself and told of. It may name no other. */
+  readonly modules = new Map<number, ModuleText>();
   /** Calls on it, those included that are still to be sent. */
   busy = 0;
   /** It is up, and its setup is done. */
@@ -115,9 +117,15 @@ export class Lane implements LanePlace {
     this.exchange.receive(message);
   }
 
+  /** Answers a question whose call is over. */
+  refuse(call: number, number: number): void {
+    const value = encodeFailure(released(), ownErrors);
+    this.send({ type: "ref-result", id: call, number, failed: true, value });
+  }
+
   /** Nothing live of that call is needed any more. */
-  endLive(call: number, error?: Error): void {
-    void this.#exchange?.end(call, error);
+  endLive(call: number, error?: Error, again?: boolean): void {
+    void this.#exchange?.end(call, error, again);
   }
 
   attach(session: Session): void {
@@ -152,6 +160,7 @@ export class Lane implements LanePlace {
       if (this.#sent.has(number)) continue;
       this.#sent.add(number);
       const module = modules?.get(number) ?? moduleOf(unitByNumber(number)!);
+      this.modules.set(number, module);
       // Whoever still speaks to one that has gone is told so in another way.
       this.#session?.send({ type: "module", id: number, module });
     }
@@ -159,9 +168,9 @@ export class Lane implements LanePlace {
 
   /** Keeps the code of a unit that this executor has made. Throws `ProtocolError` for a number that is not its own. */
   keep(number: number, module: ModuleText): void {
-    if (number < this.units || number >= this.units + perExecutor || this.kept.has(number))
+    if (number < this.units || number >= this.units + perExecutor || this.modules.has(number))
       throw new ProtocolError(`Cannot keep unit ${number}: it is not of this executor, or known already`);
-    this.kept.set(number, module);
+    this.modules.set(number, module);
   }
 
   send(message: Message): void {

@@ -87,6 +87,7 @@ export class Lending {
       idle: () => {
         if (call.opened) this.#deps.over(call);
       },
+      released: (reference) => void streams.delete(reference),
       waiting: (waits, reference) => {
         if ((call.settled && !call.kept) || !call.opened) return;
         if (call.mode !== "place" && !call.kept) return call.patience?.wait(waits);

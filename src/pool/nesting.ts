@@ -4,10 +4,9 @@
  */
 import type { Captured } from "../closure/capture.ts";
 import { captureFailure } from "../closure/capture.ts";
-import { unitByNumber } from "../closure/units.ts";
 import { ProtocolError, TinderboxError } from "../errors.ts";
 import type { Payload } from "../value/port.ts";
-import type { CallMode, Message, ModuleText } from "../wire/messages.ts";
+import type { CallMode, Message } from "../wire/messages.ts";
 import type { Call, CallRequest } from "./call.ts";
 import type { Lane } from "./lane.ts";
 import type { Lending } from "./lending.ts";
@@ -49,7 +48,6 @@ export class Nesting {
 
   /** Makes the call that a closure of `outer` asks for, and answers when it is over. Throws `ProtocolError`. */
   begin(outer: Call, lane: Lane, message: NestedMessage): void {
-    for (const { id, module } of message.modules) lane.keep(id, module);
     const scope = this.#lending.scope(outer, lane);
     const { number, mode } = message;
     const reply = (failed: boolean, value: Payload): void => {
@@ -63,15 +61,18 @@ export class Nesting {
     });
     const relay: { error?: Payload } = {};
     let waits = 0;
+    let over = false;
     const end = (failed: boolean, value: Payload): void => {
+      // A cast is over for its caller when it is accepted.
+      if (over) return;
+      over = true;
       outer.waiting -= waits;
       reply(failed, value);
     };
     const reject = (error: unknown): void =>
       end(true, relay.error ?? captureFailure(error, outer.captured.root).payload);
     try {
-      const modules = new Map([...(outer.captured.modules ?? []), ...lane.kept]);
-      this.#refuse(outer, message, modules);
+      this.#refuse(outer, lane, message);
       const options = lane.decode(message.options, scope.borrow(message.options.references)) as { pool: string };
       if (options.pool === this.#host.pool) outer.waiting += waits = 1;
       if (waits > 0 && this.#host.stuck()) throw stuck(this.#host.pool, outer);
@@ -79,7 +80,7 @@ export class Nesting {
         payload: forward(message.value),
         units: message.units,
         root: outer.captured.root,
-        modules,
+        modules: lane.modules,
       };
       this.#host.nested({
         asking: this.#host.pool,
@@ -99,12 +100,12 @@ export class Nesting {
     }
   }
 
-  #refuse(outer: Call, { units, mode }: NestedMessage, modules: ReadonlyMap<number, ModuleText>): void {
+  #refuse(outer: Call, lane: Lane, { units, mode }: NestedMessage): void {
     if (mode === "each" || mode === "place")
       throw new ProtocolError(`Cannot make a nested call: mode ${mode} is not for runners`);
     for (const unit of units)
-      if (!modules.has(unit) && !unitByNumber(unit))
-        throw new ProtocolError(`Cannot make a nested call: its unit ${unit} is not known`);
+      if (!lane.modules.has(unit))
+        throw new ProtocolError(`Cannot make a nested call: its unit ${unit} is not one of this executor's`);
     if (outer.nesting >= maxNesting)
       throw new TinderboxError(
         `Cannot call flame: this call is nested ${maxNesting} deep already; return, and let its caller go on`,

@@ -12,6 +12,7 @@ import type { Replacing } from "./replacing.ts";
 const graceMs = 5_000;
 
 export interface OpeningsDeps {
+  live(change: 1 | -1): void;
   readonly ledger: Ledger;
   readonly lending: Lending;
   readonly replacing: Replacing;
@@ -59,6 +60,9 @@ export class Openings {
   /** Functions take no slot until they are called: one that is forgotten must not hold up others. */
   #keep(call: Call, lane: Lane): void {
     this.#deps.ledger.keep(call);
+    // What is being asked already holds the process from now on.
+    const asked = lane.exchange.get(call.id)?.asked ?? 0;
+    for (let n = 0; n < asked; n++) this.#deps.live(1);
     lane.busy--;
     this.#deps.step({ type: "kept", call: call.id });
     this.#deps.replacing.look(lane);
@@ -79,7 +83,14 @@ export class Openings {
       const { lane } = call;
       if (!call.kept || lane?.runnerNumber !== runner) continue;
       const what = `a function that ${title(call)} returned`;
-      this.close(call, lane, drained(what, lane.runner, reason, "call flame again for another"));
+      this.close(
+        call,
+        lane,
+        drained(what, lane.runner, reason, {
+          fix: "call flame again for another",
+          started: (lane.exchange.get(call.id)?.asked ?? 0) > 0,
+        }),
+      );
     }
   }
 
@@ -104,6 +115,7 @@ export class Openings {
 
   grace(call: Call, lane: Lane): void {
     this.#deps.replacing.look(lane);
+    call.clock?.cancel();
     call.clock = this.#deps.deadlines.add(graceMs, () => this.#deps.replacing.stuck(lane));
   }
 }

@@ -171,7 +171,7 @@ export class RunningPool {
   #stuck(): boolean {
     const { freeSlots, booting, ready, draining } = this.#core;
     if (freeSlots > 0 || booting > 0 || ready + draining < this.#options.max) return false;
-    return this.#calls.ledger.all().every((call) => !call.lane || call.waiting > 0);
+    return this.#calls.ledger.all().every((call) => !call.lane || call.kept || call.waiting > 0);
   }
 
   #ended(): void {

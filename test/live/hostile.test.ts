@@ -113,7 +113,7 @@ describe("ignored or refused, and the call goes on", () => {
 
 describe("ends the connection, and nothing else", () => {
   test.each<[vice: string, lent: unknown, reason: RegExp]>([
-    ["asks for code that nobody has", fn, /its unit 5000000 is not known/],
+    ["asks for code that nobody has", fn, /its unit 5000000 is not one of this executor's/],
     ["asks to keep code under a number of the parent", fn, /Cannot keep unit 1: it is not of this executor/],
     ["asks to place an object", fn, /mode place is not for runners/],
     ["asks for a batch", fn, /mode each is not for runners/],

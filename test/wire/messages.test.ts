@@ -257,7 +257,14 @@ describe("refused", () => {
     [
       "a welcome with a secret that is no text",
       () =>
-        decode("welcome", { pool: "p", entry: null, executors: 0, lifetimeMs: 0, units: 0, secrets: [{ name: "A", value: 1 }] }),
+        decode("welcome", {
+          pool: "p",
+          entry: null,
+          executors: 0,
+          lifetimeMs: 0,
+          units: 0,
+          secrets: [{ name: "A", value: 1 }],
+        }),
       "Cannot read welcome: secrets[0].value is wrong",
     ],
     ["a start without its whole token", () => decode("start", Buffer.alloc(31)), "Cannot read start: its token is cut"],

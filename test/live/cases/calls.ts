@@ -233,6 +233,32 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "a live result that comes too late is let go, and its runner stays",
+    timeout: 30_000,
+    async run() {
+      const own = declare("late", { max: 1 });
+      const late = flame(
+        async function () {
+          const { setTimeout: sleep } = await import("node:timers/promises");
+          await sleep(150);
+          return (async function* () {
+            yield 1;
+          })();
+        },
+        { pool: own, timeout: "50ms" },
+      );
+      await assert.rejects(late, { code: "ERR_TINDERBOX_CALL_TIMEOUT" });
+      const pid = await flame(() => process.pid, { pool: own });
+      const gone = hear("runner.draining");
+      // Longer than the grace that a cancelled call has.
+      const { setTimeout: sleep } = await import("node:timers/promises");
+      await sleep(5_500);
+      gone.stop();
+      assert.deepEqual([gone.all.filter(({ pool: of }) => of === own.name), await flame(() => process.pid, { pool: own })], [[], pid]);
+      await own.close();
+    },
+  },
+  {
     name: "a function that was returned and let go lets its runner go",
     async run() {
       const own = declare("letting", { max: 1, idle: "50ms" });

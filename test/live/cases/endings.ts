@@ -77,7 +77,9 @@ export const cases: readonly Case[] = [
       const started = live(() => stop.abort());
       const call = flame(
         async ({ signal }) => {
-          await Promise.all([started(), new Promise((resolve) => signal.addEventListener("abort", resolve))]);
+          const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve));
+          void started();
+          await aborted;
           return (async function* () {
             yield 1;
           })();
@@ -86,6 +88,33 @@ export const cases: readonly Case[] = [
       );
       assert.ok(AbortError.is(await failure(call)));
       // The tables are empty after the case, on both sides.
+    },
+  },
+  {
+    name: "abort while the closure waits for this side: what it waits for fails there",
+    async run({ pool }) {
+      const stop = new AbortController();
+      const never = live(() => {
+        stop.abort();
+        return new Promise<void>(() => {});
+      });
+      const numbers = (async function* () {
+        yield 1;
+        await new Promise(() => {});
+      })();
+      const call = flame(
+        async () => {
+          const reading = (async () => {
+            for await (const _ of numbers);
+          })();
+          const ends = await Promise.allSettled([never(), reading]);
+          for (const end of ends) note(`${end.status}: ${(end as { reason?: Error }).reason?.name}`);
+        },
+        { pool, signal: stop.signal },
+      );
+      assert.ok(AbortError.is(await failure(call)));
+      await noted("rejected: AbortError", pool);
+      // Nothing is left for which the runner would have to be given up.
     },
   },
   {

@@ -31,6 +31,10 @@ class Counting {
   }
 }
 
+class Late {
+  readonly late = true;
+}
+
 /** Failures that nobody has awaited, by event. */
 async function heard(run: () => Promise<void>): Promise<EventMap["live.failed"][]> {
   const failed: EventMap["live.failed"][] = [];
@@ -315,6 +319,37 @@ export const cases: readonly Case[] = [
         assert.ok(RunnerLostError.is(error));
         assert.equal(error["signal"], "SIGKILL");
         assert.ok(RunnerLostError.is(await failure(fn(1))));
+      }),
+  },
+  {
+    name: "a callback that goes on after its runner was lost: nobody hears of what it gives",
+    run: () =>
+      ownPool({}, async (own) => {
+        const gone = gate();
+        const done = gate();
+        const late = live(async () => {
+          await gone.promise;
+          setImmediate(done.resolve);
+          // A class of which that runner has not heard.
+          return new Late();
+        });
+        const failed = await heard(async () => {
+          const error = await failure(
+            flame(
+              async () => {
+                void late();
+                await new Promise((resolve) => setImmediate(resolve));
+                process.kill(process.pid, "SIGKILL");
+              },
+              { pool: own },
+            ),
+          );
+          assert.ok(RunnerLostError.is(error));
+          gone.resolve();
+          await done.promise;
+          await turn();
+        });
+        assert.deepEqual(failed, []);
       }),
   },
   {

@@ -316,16 +316,20 @@ export const cases: readonly Case[] = [
     name: "an item holds a function, which runs on the runner while the generator is open",
     async run({ pool }) {
       const { pid } = process;
+      let last: ((m: number) => unknown) | undefined;
       for await (const { n, square } of flame(
         async function* () {
           for (let n = 2; n < 5; n++) yield { n, square: async (m: number) => [process.pid, n * m] as const };
         },
         { pool },
       )) {
-        const [there, product] = await (square as (m: number) => Promise<readonly [number, number]>)(n);
+        const [there, product] = await square(n);
         assert.equal(product, n * n);
         assert.notEqual(there, pid);
+        last = square;
       }
+      // What came through it ends with it: nobody has to wait for garbage.
+      assert.equal((await failure(last!(1) as Promise<unknown>))["code"], "ERR_TINDERBOX_RELEASED");
     },
   },
   {
@@ -429,7 +433,8 @@ export const cases: readonly Case[] = [
       const { items } = await gather(
         flame(
           async function* () {
-            const buffer = new Uint8Array(200_000);
+            // More than a socket takes at once.
+            const buffer = new Uint8Array(900_000);
             for (let n = 1; n <= 8; n++) yield buffer.fill(n);
           },
           { pool },

@@ -53,6 +53,24 @@ function gate() {
 
 export const cases: readonly Case[] = [
   {
+    name: "an item whose stream has begun is not tried again",
+    async run({ pool }) {
+      const item = async function* () {
+        yield 1;
+        yield 2;
+      };
+      const results = flame.map(
+        [item()],
+        async (numbers, { runner: { attempt } }) => {
+          for await (const n of numbers) throw new Error(`attempt ${attempt} at ${n}`);
+          return "empty";
+        },
+        { pool, retries: 1 },
+      );
+      await assert.rejects(results.next(), { message: "attempt 0 at 1" });
+    },
+  },
+  {
     name: "maps arrays, other iterables and asynchronous ones, of no item and of many, in their order",
     async run({ pool }) {
       const double = (n: number): number => n * 2;

@@ -1,7 +1,7 @@
 /** flame() inside of flame(): the inner call is the parent's, on whichever runner it chooses. */
 import assert from "node:assert/strict";
 import { basename } from "node:path";
-import { AbortError, RunnerLostError, context, flame, live, pool as declare, runner } from "tinderbox";
+import { AbortError, RunnerLostError, closure, context, events, flame, live, pool as declare, runner } from "tinderbox";
 import { until } from "../../harness/until.ts";
 import type { Case } from "../case.ts";
 
@@ -191,6 +191,102 @@ export const cases: readonly Case[] = [
         flame(() => flame(() => 1, { retries: { limit: 1, when: () => true } }), { pool }),
         /Cannot use functions in option "retries" of flame on a runner/,
       );
+    },
+  },
+  {
+    name: "an inner call that is made again has its live function, and its stream if that has not begun",
+    async run({ pool }) {
+      const told: unknown[] = [];
+      const tell = live((what: unknown) => void told.push(what));
+      const last = await flame(
+        async () => {
+          const numbers = (async function* () {
+            yield 1;
+            yield 2;
+          })();
+          return flame(
+            async ({ runner: { attempt } }) => {
+              await tell(attempt);
+              if (attempt === 0) throw new Error("again");
+              const seen: number[] = [];
+              for await (const n of numbers) seen.push(n);
+              return seen;
+            },
+            { retries: 1 },
+          );
+        },
+        { pool },
+      );
+      assert.deepEqual([told, last], [[0, 1], [1, 2]]);
+    },
+  },
+  {
+    name: "the last failure of an inner call that was made again is the one that is told",
+    async run({ pool }) {
+      await assert.rejects(
+        flame(
+          () =>
+            flame(
+              async ({ runner: { attempt }, signal }) => {
+                if (attempt === 0) throw new Error("first");
+                await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+              },
+              { retries: 1, timeout: "200ms" },
+            ),
+          { pool },
+        ),
+        { code: "ERR_TINDERBOX_CALL_TIMEOUT" },
+      );
+      await until("free slots", () => pool.stats().slots.busy === 0);
+    },
+  },
+  {
+    name: "a function that was returned may call flame, also when nothing else of its call is left",
+    async run({ pool }) {
+      const outside = 20;
+      const held = await flame(() => async (n: number) => flame(() => n * 2 + outside), { pool });
+      assert.equal(await held(11), 42);
+      held[Symbol.dispose]();
+    },
+  },
+  {
+    name: "code of an inner call whose outer one has gone is known to the next one",
+    async run({ pool }) {
+      const inner = closure(() => flame(() => "inner"));
+      const stop = new AbortController();
+      const ready = live(() => stop.abort());
+      const gone = flame(
+        async () => {
+          void ready();
+          const end = performance.now() + 100;
+          while (performance.now() < end);
+          return inner().catch(() => "too late");
+        },
+        { pool, signal: stop.signal },
+      );
+      await assert.rejects(gone, AbortError);
+      await pool.drain();
+      assert.equal(await flame(() => inner(), { pool }), "inner");
+    },
+  },
+  {
+    name: "a failing cast of a runner is an event of the parent",
+    async run({ pool }) {
+      const heard: string[] = [];
+      const handle = events.on("cast.failed", ({ name, error }) => void heard.push(`${name}: ${(error as Error).message}`));
+      await flame(
+        () =>
+          flame.cast(
+            () => {
+              throw new Error("too far");
+            },
+            { name: "far" },
+          ),
+        { pool },
+      );
+      await until("the event", () => heard.length > 0);
+      handle[Symbol.dispose]();
+      assert.deepEqual(heard, ["far: too far"]);
     },
   },
   {

@@ -137,6 +137,35 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "a stream that a callback has dropped is still its closure's own",
+    async run({ pool }) {
+      const look = live((readable: ReadableStream, writable: WritableStream, node: Readable) => [
+        readable.locked,
+        writable.locked,
+        node.destroyed,
+      ]);
+      const collect = live(collectGarbage);
+      const seen = await flame(
+        async () => {
+          const written: unknown[] = [];
+          const readable = ReadableStream.from(["mine"]);
+          const writable = new WritableStream({ write: (chunk) => void written.push(chunk) });
+          const node = Readable.from(["mine, too"]);
+          await look(readable, writable, node);
+          // Long enough for it to be collected over there.
+          for (let n = 0; n < 10; n++) await collect();
+          const writer = writable.getWriter();
+          await writer.write("still open");
+          for await (const part of readable) written.push(part);
+          for await (const part of node) written.push(part);
+          return written;
+        },
+        { pool },
+      );
+      assert.deepEqual(seen, ["still open", "mine", "mine, too"]);
+    },
+  },
+  {
     name: "a byte stream is read into the reader's own memory",
     async run({ pool }) {
       const stream = await flame(
@@ -340,7 +369,8 @@ export const cases: readonly Case[] = [
       await flame(
         async () => {
           const writer = stream.getWriter();
-          const memory = new Uint8Array(100_000);
+          // More than a socket takes at once.
+          const memory = new Uint8Array(900_000);
           for (let n = 1; n <= 5; n++) await writer.write(memory.fill(n));
           await writer.close();
         },
@@ -665,14 +695,17 @@ export const cases: readonly Case[] = [
       });
       const seen = await flame(
         async () => {
+          // One that only writes has nothing but that to hear it by.
           const failed = new Promise((resolve) => both.once("error", (error) => resolve(String(error))));
-          both.resume();
           both.write("x");
-          return failed;
+          const reading = await failed.then(async () => {
+            for await (const _ of both);
+          }).catch(String);
+          return [await failed, reading];
         },
         { pool },
       );
-      assert.equal(seen, "RangeError: broken");
+      assert.deepEqual(seen, ["RangeError: broken", "RangeError: broken"]);
     },
   },
   {
