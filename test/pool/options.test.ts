@@ -37,7 +37,17 @@ test("without options everything has its default", () => {
     onParentLoss: "kill",
   });
   expect(chosen.name).toBe("test");
-  const counted = { queued: 1, running: 1, placed: 0, ready: 0, booting: 0, slotsPerRunner: 1, spare: 1, min: 0, max: 9 };
+  const counted = {
+    queued: 1,
+    running: 1,
+    placed: 0,
+    ready: 0,
+    booting: 0,
+    slotsPerRunner: 1,
+    spare: 1,
+    min: 0,
+    max: 9,
+  };
   expect(scale({ ...counted, completed: 0, serviceMs: 0 })).toBe(3);
   expect(env).toBeTypeOf("object");
 });
@@ -111,7 +121,17 @@ test("an option that is undefined is as one that is not given", () => {
 
 test("where runners boot slowly the pool accepts a wait, unless it says otherwise", () => {
   const slow = backend({ drainWithinMs: 5_000 });
-  const counted = { queued: 100, running: 0, placed: 0, ready: 0, booting: 0, slotsPerRunner: 1, spare: 0, min: 0, max: 200 };
+  const counted = {
+    queued: 100,
+    running: 0,
+    placed: 0,
+    ready: 0,
+    booting: 0,
+    slotsPerRunner: 1,
+    spare: 0,
+    min: 0,
+    max: 200,
+  };
   const snapshot = { ...counted, completed: 1_000, serviceMs: 1_000 };
   expect(resolve({}, slow).scale(snapshot)).toBe(drainWithin("5s")(snapshot));
   expect(resolve({}, slow).scale(snapshot)).toBeLessThan(30);
