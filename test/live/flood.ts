@@ -1,12 +1,14 @@
 /** Sends much through a live reference, and looks at what both sides hold meanwhile. */
 import { type Pool, flame } from "tinderbox";
+import { collectGarbage } from "./garbage.ts";
 
-export const chunkBytes = 256 * 1024;
+export const chunkBytes = 64 * 1024;
 
 const megabyte = 1024 * 1024;
 
-/** Of this process, in MB. */
-export function residentMegabytes(): number {
+/** Of this process, in MB, without garbage: chunks that are used up may lie around until some 64 MB of them do. */
+export async function residentMegabytes(): Promise<number> {
+  await collectGarbage();
   return process.memoryUsage.rss() / megabyte;
 }
 
@@ -28,7 +30,7 @@ export async function flood(
   run: (note: (bytes: number) => Promise<void>) => Promise<void>,
 ): Promise<Flood> {
   const look = (): Promise<number> => flame(() => residentMegabytes(), { pool: own });
-  const before = { parent: residentMegabytes(), runner: await look() };
+  const before = { parent: await residentMegabytes(), runner: await look() };
   const most = { ...before };
   const started = performance.now();
   let arrived = 0;
@@ -39,7 +41,7 @@ export async function flood(
     next += bytes / 32;
     const runner = await look();
     most.runner = Math.max(most.runner, runner);
-    most.parent = Math.max(most.parent, residentMegabytes());
+    most.parent = Math.max(most.parent, await residentMegabytes());
   });
   const seconds = (performance.now() - started) / 1000;
   return {
