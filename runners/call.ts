@@ -20,6 +20,8 @@ export class Call implements Context {
   readonly among: ReadonlySet<number> | undefined;
   /** What the closure has returned. */
   result: unknown;
+  /** Its end is under way: nothing is lent or borrowed any more. */
+  ending = false;
   /** Once it is cancelled: what was lent cleans up behind itself. */
   left: Promise<void> | undefined;
   readonly #attempt: number;

@@ -40,8 +40,6 @@ export class Executor {
   readonly #exchange: Exchange;
   readonly #flushOutput: (call: number) => void;
   readonly #calls = new Map<number, Call>();
-  /** Those of them that are being cleared away. */
-  readonly #ending = new Set<number>();
   #loading: Promise<unknown> | undefined;
   #drained: (() => void) | undefined;
 
@@ -119,7 +117,7 @@ export class Executor {
   async close(id: number): Promise<void> {
     const call = this.#calls.get(id);
     if (!call) return;
-    this.#ending.add(id);
+    call.ending = true;
     await Promise.all([call.left, this.#exchange.end(id)]);
     await call.cleanUp()?.catch(() => {});
     this.#end(call, { type: "close", id });
@@ -232,7 +230,7 @@ export class Executor {
   }
 
   #finish(call: Call, message: Message): void {
-    this.#ending.add(call.id);
+    call.ending = true;
     const ended = this.#exchange.end(call.id) ?? call.left;
     const left = call.cleanUp();
     if (ended || left) void Promise.allSettled([ended, call.left, left]).then(() => this.#end(call, message));
@@ -242,7 +240,6 @@ export class Executor {
   #end(call: Call, message: Message): void {
     this.#flushOutput(call.id);
     this.#calls.delete(call.id);
-    this.#ending.delete(call.id);
     this.#send(message);
     this.#noteEnd();
   }
@@ -271,9 +268,9 @@ export class Executor {
 
   #scope(call: Call): Scope {
     const { id } = call;
-    const [calls, ending] = [this.#calls, this.#ending];
+    const calls = this.#calls;
     // What a closure leaves behind may speak when nobody listens any more.
-    if (!calls.has(id) || ending.has(id)) throw released();
+    if (calls.get(id)?.ending !== false) throw released();
     return (
       this.#exchange.get(id) ??
       this.#exchange.open(id, {
@@ -281,7 +278,7 @@ export class Executor {
         // While its closure runs it may go on with what it has lent.
         get discards() {
           const running = calls.get(id);
-          return !running || ending.has(id) || running.result !== undefined;
+          return !running || running.ending || running.result !== undefined;
         },
         left: (value) => {
           const current = calls.get(id);

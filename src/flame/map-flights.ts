@@ -33,7 +33,7 @@ interface Flight {
 }
 
 const unbegun = "Cannot run a batch: its runner has begun none of its items";
-const noRetries = resolveRetries(undefined, "");
+const noRetries = resolveRetries(undefined, () => "");
 
 export class Flights {
   readonly #job: MapJob;

@@ -103,7 +103,7 @@ export function resolveFlameOptions(
     timeoutMs: timeout === undefined ? timeoutMs : resolveDuration(timeout, option("timeout")),
     queueTimeoutMs: queueTimeout === undefined ? queueTimeoutMs : resolveDuration(queueTimeout, option("queueTimeout")),
     idempotent: idempotent === undefined ? false : resolveBoolean(idempotent, option("idempotent")),
-    retries: resolveRetries(retries, option("retries")),
+    retries: resolveRetries(retries, () => option("retries")),
     signal,
     priority: priority ?? 0,
     key,

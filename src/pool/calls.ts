@@ -109,7 +109,7 @@ export class Calls {
       priority,
       key,
       again,
-      ...(node === undefined ? {} : { runner: node }),
+      runner: node,
     });
     if (call.lane || call.settled) return;
     call.clock = this.#deadlines.add(queueTimeoutMs, () => this.abort(call, queueTimeout(call, this.#host.pool)));
@@ -153,8 +153,8 @@ export class Calls {
         if (args) lane.sendUnits(args.units, captured.modules);
         const value = this.#lending.lend(call, lane, captured.payload);
         const values = args && this.#lending.lend(call, lane, args.payload);
-        const among = call.relay ? { among: [...captured.units] } : {};
-        lane.dispatch({ id, attempt, mode, value, args: values, ...among }, captured);
+        const among = call.relay && [...captured.units];
+        lane.dispatch({ type: "call", id, attempt, mode, value, args: values, among }, captured);
       } catch (error) {
         return refuse(error);
       }

@@ -30,7 +30,7 @@ export type Event =
       readonly key: string | undefined;
       readonly again?: boolean;
       /** The only one that may take it. */
-      readonly runner?: number;
+      readonly runner?: number | undefined;
     }
   /** A call needs no slot any more, and its runner must stay until it is done: its caller holds a function of it. */
   | { readonly type: "kept"; readonly call: number }

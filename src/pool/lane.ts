@@ -142,14 +142,14 @@ export class Lane implements LanePlace {
   }
 
   /** Sends a call, preceded by the units that this executor does not have yet. False when it is gone. */
-  dispatch(call: Omit<CallMessage, "type">, { units, modules }: Pick<Captured, "units" | "modules">): boolean {
+  dispatch(call: CallMessage, { units, modules }: Pick<Captured, "units" | "modules">): boolean {
     if (!this.open) return false;
     this.sendUnits(units, modules);
     const { id, value, args } = call;
     const long = isLong(value) || (args !== undefined && isLong(args));
     const alone = this.busy <= 1 && !this.#asked;
     this.#mixed = long || (this.#mixed && !alone);
-    this.#session!.send({ type: "call", ...call });
+    this.#session!.send(call);
     this.#tail = alone || !this.#mixed ? id : undefined;
     return true;
   }
@@ -188,7 +188,7 @@ export class Lane implements LanePlace {
     await payload.pending;
     return new Promise((resolve, reject) => {
       this.#asked = { resolve, reject };
-      const call = { id: ownCall, attempt: 0, mode: "plain", value: payload, args: undefined } as const;
+      const call = { type: "call", id: ownCall, attempt: 0, mode: "plain", value: payload, args: undefined } as const;
       if (!this.dispatch(call, { units })) this.detach();
     });
   }

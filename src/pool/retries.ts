@@ -26,8 +26,9 @@ const mostRetries = 200;
 
 const never: Retries = { limit: 0, delay: () => 0, when: () => false };
 
-export function resolveRetries(given: number | RetryOptions | undefined, option: string): Retries {
+export function resolveRetries(given: number | RetryOptions | undefined, name: () => string): Retries {
   if (given === undefined) return never;
+  const option = name();
   if (typeof given !== "object") return { ...never, limit: limitOf(given, option), when: () => true };
   if (given === null) throw new TypeError(`Cannot use null as ${option}: a number or { limit, delay, when } is wanted`);
   refuseUnknown(given, ["limit", "delay", "when"], option);

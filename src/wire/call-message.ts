@@ -17,7 +17,7 @@ export interface CallMessage {
   /** A list, encoded by itself; the closure gets them as its mode says. */
   readonly args: Payload | undefined;
   /** Units by which classes in the result may be named, when it is for another runner; otherwise all that were sent. */
-  readonly among?: readonly number[];
+  readonly among?: readonly number[] | undefined;
 }
 
 /** In the byte of the mode: arguments follow the closure, units come last. */

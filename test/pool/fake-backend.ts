@@ -159,7 +159,7 @@ export function request(options: Partial<CallOptions> = {}): {
     queueTimeoutMs: Infinity,
     signal: undefined,
     idempotent: false,
-    retries: resolveRetries(undefined, ""),
+    retries: resolveRetries(undefined, () => ""),
     priority: 0,
     key: undefined,
     node: undefined,
