@@ -30,11 +30,12 @@ export function nestedCalls(host: NestedHost): (pool: string, request: object) =
     const scope = host.scope(call);
     const options = host.encode(given, "options", call);
     const units = [...new Set([...captured.units, ...(args?.units ?? [])])];
-    const fresh = units.filter((unit) => isOwn(unit, host.units) && !told.has(unit));
-    for (const unit of fresh) told.add(unit);
-    const modules = fresh.map((id) => ({ id, module: module(id) }));
     const payloads = [options, captured.payload, args?.payload];
-    const ask = (number: number): void =>
+    const ask = (number: number): void => {
+      // Not before it leaves: others may leave first, and this one may never.
+      const fresh = units.filter((unit) => isOwn(unit, host.units) && !told.has(unit));
+      for (const unit of fresh) told.add(unit);
+      const modules = fresh.map((id) => ({ id, module: module(id) }));
       host.send({
         type: "nested",
         id: call.id,
@@ -46,6 +47,7 @@ export function nestedCalls(host: NestedHost): (pool: string, request: object) =
         value: scope.lend(captured.payload),
         args: args && scope.lend(args.payload),
       });
+    };
     const answer = scope.question((number) => {
       if (!payloads.some((payload) => payload?.pending)) return void ask(number);
       return Promise.all(payloads.map((payload) => payload?.pending)).then(() => ask(number));

@@ -23,7 +23,7 @@ const longestName = 255;
 const shapes = new WeakMap<object, ObjectShape>();
 
 /** Methods of the object and of its classes, own fields and getters apart. */
-export function shapeOf(object: object): ObjectShape {
+function shapeOf(object: object): ObjectShape {
   const known = shapes.get(object);
   if (known) return known;
   const methods = new Set<string>();

@@ -35,7 +35,7 @@ export interface NestingHost {
 }
 
 /** A closure that calls itself must come to an end before all machines are taken. */
-export const maxNesting = 8;
+const maxNesting = 8;
 
 export class Nesting {
   readonly #host: NestingHost;

@@ -142,6 +142,8 @@ const mayNeedCode: ReadonlySet<string> = new Set(["call", "module", "ref-call", 
 /** Numbers of units and of calls are different things, though both are called `id`. */
 function follows(later: Message, earlier: Message): boolean {
   if (later.type === "drain" || later.type === "ack" || later.type === "fault") return true;
+  // Each brings code that those after it only name.
+  if (earlier.type === "nested" && later.type === "nested") return true;
   if (earlier.type === "module") return mayNeedCode.has(later.type);
   return "id" in later && "id" in earlier && later.type !== "module" && later.id === earlier.id;
 }

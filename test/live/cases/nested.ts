@@ -290,6 +290,40 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "inner calls that begin side by side share their code, whichever of them is ready first",
+    async run() {
+      const wide = declare("side-by-side", { max: 1, concurrency: 8 });
+      const big = new Uint8Array(4 * 1024 * 1024).fill(1);
+      const { promise: both, resolve: meet } = Promise.withResolvers<void>();
+      let there = 0;
+      const wait = live(async () => {
+        if (++there === 2) meet();
+        await both;
+      });
+      const size = (what: unknown): Promise<number> =>
+        flame(() => (what instanceof Blob ? what.size : what instanceof Uint8Array ? what.length : -1));
+      const found = await Promise.all(
+        [() => big, () => "small"].map((make) =>
+          flame(
+            async () => {
+              await wait();
+              const what = make();
+              const blob = new Blob([new Uint8Array(100)]);
+              return Promise.all([size(blob), size(what), size("none")]);
+            },
+            { pool: wide },
+          ),
+        ),
+      );
+      assert.deepEqual(found, [
+        [100, big.length, -1],
+        [100, -1, -1],
+      ]);
+      assert.equal(wide.stats().boots.ok, 1);
+      await wide.close();
+    },
+  },
+  {
     name: "map and place say that they are for the parent",
     async run({ pool }) {
       await assert.rejects(
