@@ -1,0 +1,52 @@
+/**
+ * What a supervisor keeps alive, and how it is told to.
+ *
+ * - `start` resolves when the child is up: the next one is started after that. It rejects when the child could not be
+ *   started, and then has cleaned up behind itself. `signal` aborts when the supervisor wants to end before `start` has
+ *   answered; a child that comes up all the same is killed. It may answer nothing (`undefined`): there is nothing to supervise, which OTP calls
+ *   `ignore`.
+ * - `exited` is settled exactly once, when the child is gone: "normal" (its work was done), "shutdown" (it was told to stop), or
+ *   the error that ended it. A rejection counts as that error.
+ * - `stop("shutdown")` asks it to end; `stop("kill")` ends it at once, also after the other. Both are idempotent and
+ *   return without waiting; they may be called after the end. A promise that it returns is not waited for.
+ */
+import type { Duration } from "../duration.ts";
+
+export interface Child {
+  readonly exited: Promise<ExitReason>;
+  stop(mode: "shutdown" | "kill"): unknown;
+  /** What others use of it, e.g. a connection. */
+  readonly value?: unknown;
+}
+
+export type ExitReason = "normal" | "shutdown" | Error;
+
+export interface StartContext {
+  readonly signal: AbortSignal;
+}
+
+export interface ChildSpec {
+  /** Unique among its siblings. */
+  readonly id: string;
+  readonly start: (context: StartContext, ...extra: never[]) => Child | undefined | Promise<Child | undefined>;
+  /**
+   * When it is started again: always, only after an error, or never.
+   *
+   * @default "permanent"
+   */
+  readonly restart?: "permanent" | "transient" | "temporary";
+  /**
+   * How long it may take to stop before it is killed; "brutal_kill" does not ask first.
+   *
+   * @default "5s" for a worker, "infinity" for a supervisor
+   */
+  readonly shutdown?: "brutal_kill" | "infinity" | Duration;
+  /**
+   * Its end may end the supervisor (see `autoShutdown`).
+   *
+   * @default false
+   */
+  readonly significant?: boolean;
+  /** @default "worker" */
+  readonly type?: "worker" | "supervisor";
+}
