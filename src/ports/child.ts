@@ -17,6 +17,21 @@ export interface Child {
   stop(mode: "shutdown" | "kill"): unknown;
   /** What others use of it, e.g. a connection. */
   readonly value?: unknown;
+  /** For people who look at the tree: what it is doing, and what it looks after itself. */
+  describe?(): { readonly detail?: string; readonly children?: readonly Branch[] };
+}
+
+/** One place of a tree of supervision, as people see it. */
+export interface Branch {
+  readonly id: string;
+  readonly type: "worker" | "supervisor";
+  readonly status: "starting" | "running" | "restarting" | "stopping" | "stopped";
+  /** How often it has been started again. */
+  readonly restarts: number;
+  /** Since when it has been so, as `Clock.wall` tells it. */
+  readonly since: number;
+  readonly detail?: string;
+  readonly children?: readonly Branch[];
 }
 
 export type ExitReason = "normal" | "shutdown" | Error;
