@@ -20,6 +20,7 @@ import { Session } from "../src/wire/session.ts";
 import type { Crew } from "./crew.ts";
 import { Executor } from "./executor.ts";
 import { startGuard } from "./guard.ts";
+import { offerPrograms } from "./programs.ts";
 import { installHooks } from "./modules.ts";
 import { captureOutput } from "./output.ts";
 
@@ -49,6 +50,7 @@ const scratch = {
 const session = new Session(connection, {
   message: (message) => receive(message),
   closed: () => parentLost(),
+  drained: () => output.drained(),
 });
 session.send({ type: "hello", token, protocol: protocolVersion, runner: id, node: process.version, release: "" });
 const output = captureOutput(
@@ -58,6 +60,7 @@ const output = captureOutput(
     // Last words must not wait for a tick that may never come.
     if (exiting || stream === "stderr") session.flush();
   },
+  () => session.blocked,
 );
 process.on("exit", () => {
   exiting = true;
@@ -131,6 +134,7 @@ async function welcome({ pool, entry, executors, lifetimeMs, units, secrets }: W
   } else {
     for (const { name, value } of secrets) process.env[name] = value;
     installHooks(entry);
+    offerPrograms();
     numberUnitsFrom(units);
     executor = new Executor(place.runner, scratch, units, send, output.flush);
   }

@@ -4,8 +4,15 @@ import { Lines } from "../src/lines.ts";
 export type Stream = "stdout" | "stderr";
 export type Print = (call: number, stream: Stream, line: string) => void;
 
-/** Replaces the `write` of both standard streams. Returns how to flush what a call, or all, left unfinished. */
-export function captureOutput(currentCall: () => number, print: Print): { flush(call?: number): void } {
+export interface Captured {
+  /** What a call, or all, left unfinished. */
+  flush(call?: number): void;
+  /** What was printed has left: who waits for that goes on. */
+  drained(): void;
+}
+
+/** Replaces the `write` of both standard streams, which says false while `blocked` does, as that of any slow stream. */
+export function captureOutput(currentCall: () => number, print: Print, blocked: () => boolean): Captured {
   const open = new Map<string, { readonly call: number; readonly lines: Lines }>();
   for (const stream of ["stdout", "stderr"] as const) {
     const write = (chunk: Uint8Array | string, encoding?: unknown, done?: unknown): boolean => {
@@ -21,9 +28,10 @@ export function captureOutput(currentCall: () => number, print: Print): { flush(
       if (entry.lines.empty) open.delete(key);
       const callback = typeof encoding === "function" ? encoding : done;
       if (typeof callback === "function") process.nextTick(callback as () => void);
-      return true;
+      return !blocked();
     };
     process[stream].write = write as typeof process.stdout.write;
+    Object.defineProperty(process[stream], "writableNeedDrain", { get: blocked, configurable: true });
   }
   return {
     flush(call) {
@@ -32,6 +40,9 @@ export function captureOutput(currentCall: () => number, print: Print): { flush(
         entry.lines.flush();
         open.delete(key);
       }
+    },
+    drained() {
+      for (const stream of ["stdout", "stderr"] as const) process[stream].emit("drain");
     },
   };
 }

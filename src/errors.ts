@@ -138,6 +138,76 @@ export class AbortError extends TinderboxError {
   override readonly code: string = "ABORT_ERR";
 }
 
+/** A native program cannot be started: there is none, or it must not run, or not within its limits. */
+export class CommandError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_COMMAND";
+  declare readonly command: string;
+}
+
+/** A native program ended, or had to be ended, while the call was on it. What `run` throws has the fields of `RunResult` too. */
+export class BinaryExitError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_BINARY_EXIT";
+  /** The name that it was declared by. */
+  declare readonly binary: string;
+  declare readonly pid?: number;
+  /** As shells tell it: the exit code, or 128 + the number of the signal; absent while it has not ended yet. */
+  declare readonly status?: number;
+  declare readonly exitCode?: number;
+  declare readonly signal?: string;
+  /** It reached its memory limit. */
+  declare readonly oom: boolean;
+  /** Last lines that it wrote to its standard error. */
+  declare readonly stderr: string;
+  readonly started = true;
+}
+
+/** A binary cannot be started, or cannot stay up. `cause` is why. */
+export class BinaryStartError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_BINARY_START";
+  declare readonly binary: string;
+  /** When it has ended too often: how long no call starts it again. */
+  declare readonly retryAfterMs?: number;
+  readonly started = false;
+}
+
+/** A worker of a binary does not keep to its protocol; it is replaced. */
+export class BinaryProtocolError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_BINARY_PROTOCOL";
+  declare readonly binary: string;
+  declare readonly pid: number;
+  declare readonly stderr: string;
+  readonly started = true;
+}
+
+/** A child of a supervisor could not be started. `cause` is why. */
+export class ChildStartError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_CHILD_START";
+  /** The ids from the root of the tree to the supervisor, e.g. `"root/web"`. */
+  declare readonly supervisor: string;
+  declare readonly child: string;
+}
+
+/** A child ended too often for its supervisor, which has given up. `cause` is what the child died of last. */
+export class MaxRestartIntensityError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_MAX_RESTART_INTENSITY";
+  readonly reason = "reached_max_restart_intensity";
+  /** The ids from the root of the tree to the supervisor, e.g. `"root/web"`. */
+  declare readonly supervisor: string;
+  declare readonly child: string;
+  declare readonly maxRestarts: number;
+  declare readonly withinMs: number;
+}
+
+/** What was asked of a supervisor cannot be done now; `reason` is OTP's word for why. */
+export class SupervisorError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_SUPERVISOR";
+  declare readonly reason:
+    "already_started" | "already_present" | "not_found" | "running" | "restarting" | "max_children" | "stopped";
+  /** The ids from the root of the tree to the supervisor, e.g. `"root/web"`. */
+  declare readonly supervisor: string;
+  declare readonly child?: string;
+}
+
 /** Every class above, for the tables that look an error up by name. */
 export const errorClasses = {
   TinderboxError,
@@ -151,5 +221,12 @@ export const errorClasses = {
   ProtocolError,
   PoolClosedError,
   AbortError,
+  ChildStartError,
+  MaxRestartIntensityError,
+  SupervisorError,
+  CommandError,
+  BinaryExitError,
+  BinaryStartError,
+  BinaryProtocolError,
 } as const;
 for (const [name, Class] of Object.entries(errorClasses)) named(Class, name);

@@ -19,6 +19,34 @@ export type { PoolOptions } from "./pool/options.ts";
 export type { RetryOptions } from "./pool/retries.ts";
 export type { PoolStats } from "./pool/stats.ts";
 export { type Scale, type Snapshot, drainWithin, fixed, slots } from "./pool/scale.ts";
+export { service } from "./services.ts";
+export type { HealthOptions as ServiceHealthOptions, ServiceOptions } from "./native/service/options.ts";
+export type { Service } from "./native/service/service.ts";
+export type { StopOptions } from "./native/stop.ts";
+export { dynamicSupervisor, supervisor, task } from "./supervise.ts";
+export type { Branch, Child, ChildSpec, ExitReason, StartContext } from "./ports/child.ts";
+export type { DynamicSupervisor, DynamicSupervisorSpec } from "./supervisor/dynamic.ts";
+export type { ChildCount, ChildHandle } from "./supervisor/member.ts";
+export type { BackoffOptions, DynamicSupervisorOptions, SupervisorOptions } from "./supervisor/options.ts";
+export type { ResolvedSpec } from "./supervisor/spec.ts";
+export type { Supervisor, SupervisorSpec } from "./supervisor/supervisor.ts";
+export type { TaskContext, TaskOptions } from "./supervisor/task.ts";
+export { binary } from "./programs.ts";
+export type { BinaryCloseOptions } from "./native/binary/handle.ts";
+export type { BinaryStats } from "./native/binary/engine.ts";
+export type {
+  BinarySource,
+  CallOptions,
+  HealthOptions,
+  OneShotOptions,
+  RunInput,
+  RunOptions,
+  WorkerOptions,
+} from "./native/binary/options.ts";
+export type { RunResult } from "./native/binary/result.ts";
+export type { BinaryRun } from "./native/binary/run-call.ts";
+export type { AnyBinary, JsonBinary, OneShotBinary, WorkerBinary } from "./native/binary/types.ts";
+export type { Limits } from "./native/limits.ts";
 export { type Live, live } from "./live/function.ts";
 export { type Context, type RunnerInfo, context, runner } from "./context.ts";
 export { registerClass, revive, serialize } from "./closure/classes.ts";
@@ -26,15 +54,22 @@ export { type EventMap, type EventName, events } from "./events/index.ts";
 export type { Duration, Size } from "./duration.ts";
 export {
   AbortError,
+  BinaryExitError,
+  BinaryProtocolError,
+  BinaryStartError,
   BootError,
   CallTimeoutError,
   CaptureError,
+  CommandError,
+  ChildStartError,
   EntryError,
+  MaxRestartIntensityError,
   PoolClosedError,
   ProtocolError,
   QueueFullError,
   QueueTimeoutError,
   RunnerLostError,
+  SupervisorError,
   TinderboxError,
 } from "./errors.ts";
 export type { Backend, BackendDefaults, BootRequest, Machine, MachineExit } from "./ports/backend.ts";

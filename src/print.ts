@@ -3,6 +3,15 @@
 /** What is used of the event stream, which is a folder beside this file. */
 interface Printing {
   on(name: "runner.log", print: (printed: Printed) => void): unknown;
+  on(name: "program.log", print: (printed: Pick<Printed, "name" | "stream" | "line">) => void): unknown;
+  on(name: "program.exited", print: (exit: Exit) => void): unknown;
+}
+
+interface Exit {
+  readonly name: string;
+  readonly status: number;
+  readonly wanted: boolean;
+  readonly oom: boolean;
 }
 
 interface Printed {
@@ -18,6 +27,17 @@ export function printRunnerOutput(events: Printing): void {
   events.on("runner.log", ({ runner, call, name, stream, line }) => {
     const where = call === 0 ? runner : `${runner} ${name || "call"}#${call}`;
     process[stream].write(`[${printable(where)}] ${printable(line)}\n`);
+  });
+}
+
+/** What services print, and how they end when nobody has asked for it. */
+export function printServices(events: Printing): void {
+  events.on("program.log", ({ name, stream, line }) => {
+    process[stream].write(`${printable(name)}: ${printable(line)}\n`);
+  });
+  events.on("program.exited", ({ name, status, wanted, oom }) => {
+    if (wanted) return;
+    process.stderr.write(`${printable(name)} exited with status ${status}${oom ? ", out of memory" : ""}\n`);
   });
 }
 

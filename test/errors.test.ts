@@ -20,6 +20,9 @@ const codes = {
   ProtocolError: "ERR_TINDERBOX_PROTOCOL",
   PoolClosedError: "ERR_TINDERBOX_POOL_CLOSED",
   AbortError: "ABORT_ERR",
+  ChildStartError: "ERR_TINDERBOX_CHILD_START",
+  MaxRestartIntensityError: "ERR_TINDERBOX_MAX_RESTART_INTENSITY",
+  SupervisorError: "ERR_TINDERBOX_SUPERVISOR",
 } as const;
 const names = Object.keys(codes) as (keyof typeof codes)[];
 

@@ -12,6 +12,8 @@ const house: House = {
     "src/index.ts": 4,
     "src/flame/": 4,
     "src/runtime.ts": 4,
+    "src/programs.ts": 4,
+    "src/supervise.ts": 4,
     "src/trace.ts": 4,
     "src/plugin.ts": 4,
     "src/register.ts": 4,
@@ -38,6 +40,7 @@ const house: House = {
     // 1 ports
     "src/ports/": 1,
     // 0 leaves
+    "src/backoff.ts": 0,
     "src/context.ts": 0,
     "src/duration.ts": 0,
     "src/errors.ts": 0,

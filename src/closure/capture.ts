@@ -160,6 +160,12 @@ function importsOf({ imports }: SourceFile): Record<string, unknown> {
 
 type Path = () => readonly PathStep[];
 
+/** What travels as a handle, whatever it is here. */
+function standsFor(value: object): Description | undefined {
+  const stands = (value as { [handleOf]?: { readonly type: string; readonly data: unknown } })[handleOf];
+  return stands && { kind: "handle", ...stands };
+}
+
 class CaptureHooks implements EncodeHooks, GroupHost {
   readonly units: Set<number>;
   groups: Groups | undefined;
@@ -205,6 +211,8 @@ class CaptureHooks implements EncodeHooks, GroupHost {
   #found(fn: object, path: Path): Description {
     const name = nameOfClass(fn);
     if (name !== undefined) return { kind: "named", name };
+    const stands = standsFor(fn);
+    if (stands) return stands;
     const imported = this.#imported(fn);
     if (imported?.member !== undefined) {
       this.units.add(imported.unit.number);
@@ -249,8 +257,8 @@ class CaptureHooks implements EncodeHooks, GroupHost {
   }
 
   #instance(value: object, path: Path): Description {
-    const stands = (value as { [handleOf]?: { readonly type: string; readonly data: unknown } })[handleOf];
-    if (stands) return { kind: "handle", ...stands };
+    const stands = standsFor(value);
+    if (stands) return stands;
     const Class = classOf(value);
     if (Class && hasSerialize(value)) return { kind: "custom", class: Class, state: value[serialize]() };
     if (!Class || !this.#travels(Class)) {

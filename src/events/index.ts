@@ -84,6 +84,58 @@ export interface EventMap {
   };
   /** A cast that a runner had accepted has failed: nobody else is told. */
   "cast.failed": { readonly pool: string; readonly name: string; readonly error: unknown };
+  /** A worker of a binary is up. */
+  "binary.started": { readonly binary: string; readonly pid: number; readonly ms: number };
+  /** A worker of a binary has left its pool: by itself, or because it was told to, for this reason. */
+  "binary.exited": {
+    readonly binary: string;
+    readonly pid: number | undefined;
+    readonly reason: string;
+    /** Why, where it was not wanted. */
+    readonly error?: Error;
+    readonly calls: number;
+    readonly ms: number;
+  };
+  /** A binary cannot be started or cannot stay up; those who wait for it are told. */
+  "binary.failed": { readonly binary: string; readonly error: Error };
+  /** A line that a worker has written to its standard error. */
+  "binary.log": { readonly binary: string; readonly pid: number; readonly line: string };
+  /** A child of a supervisor has ended, by itself or because it was told to. `supervisor` is its path, e.g. "root/web". */
+  "child.exited": {
+    readonly supervisor: string;
+    readonly child: string;
+    readonly reason: "normal" | "shutdown" | Error;
+  };
+  /** It is up again. */
+  "child.restarted": {
+    readonly supervisor: string;
+    readonly child: string;
+    /** How often that has happened to it. */
+    readonly restarts: number;
+  };
+  /** It could not be started again; its supervisor goes on trying. */
+  "child.failed": { readonly supervisor: string; readonly child: string; readonly error: Error };
+  /** Nobody waits for it any more, though it may still run: it did not end, or its start did not answer, in its time. */
+  "child.forgotten": { readonly supervisor: string; readonly child: string; readonly why: string };
+  /** A child ended too often: the supervisor ends all its children, and itself. */
+  "supervisor.failed": { readonly supervisor: string; readonly child: string; readonly error: Error };
+  /** A line that a service has printed. */
+  "program.log": { readonly name: string; readonly stream: "stdout" | "stderr"; readonly line: string };
+  /** A service has ended. */
+  "program.exited": {
+    readonly name: string;
+    readonly pid: number;
+    /** The exit code, or 128 + the number of the signal. */
+    readonly status: number;
+    /** It was told to. */
+    readonly wanted: boolean;
+    readonly signal?: string;
+    readonly oom: boolean;
+  };
+  /** This system cannot enforce a limit of a native program. Said once for each limit. */
+  "program.unlimited": { readonly name: string; readonly limit: string };
+  /** These processes, which a native program has started, cannot be killed. */
+  "program.stray": { readonly name: string; readonly pids: readonly number[] };
   "hook.failed": { readonly event: string; readonly error: unknown };
 }
 

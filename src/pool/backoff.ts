@@ -1,4 +1,9 @@
-/** 100 ms doubled at each failure up to 30 s, with jitter: a thousand parents must not come back in step. */
-export function backoffMs(failures: number, random: () => number = Math.random): number {
-  return Math.min(30_000, 100 * 2 ** Math.min(failures - 1, 10)) * (0.5 + random() / 2);
+import { type Backoff, backoffMs as pauseMs } from "../backoff.ts";
+
+/** With jitter: a thousand parents must not come back in step. */
+const boots: Backoff = { initialMs: 100, maxMs: 30_000, factor: 2, jitter: true };
+
+/** How long a pool waits to boot again after so many failures in a row. */
+export function backoffMs(failures: number, random?: () => number): number {
+  return pauseMs(failures, boots, random);
 }

@@ -38,6 +38,8 @@ export type ExitReason = "normal" | "shutdown" | Error;
 
 export interface StartContext {
   readonly signal: AbortSignal;
+  /** The ids from the root of the tree to this child, itself included; missing when no supervisor starts it. */
+  readonly path?: readonly string[];
 }
 
 export interface ChildSpec {

@@ -36,6 +36,10 @@ export class Outbox {
     this.#connection = connection;
   }
 
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
   send(message: Message): void {
     if (this.#ending || this.#closed) return;
     const { type, id, body, buffers } = encodeMessage(message);

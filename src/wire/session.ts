@@ -15,6 +15,8 @@ export interface SessionHandlers {
   message(message: Message): void;
   /** Exactly once. `ProtocolError` when the other side broke the protocol, a system error, or nothing for a clean end. */
   closed(error?: Error): void;
+  /** What was sent has left: see `blocked`. */
+  drained?(): void;
 }
 
 /** Who the peer is, by the token of its hello; nothing else of the peer has been looked at. Undefined refuses it. */
@@ -90,13 +92,21 @@ export class Session {
     this.#outbox = new Outbox(connection);
     connection.attach({
       data: (chunk) => this.#data(chunk),
-      drain: () => this.#outbox.drained(),
+      drain: () => {
+        this.#outbox.drained();
+        if (!this.#outbox.blocked) this.#handlers?.drained?.();
+      },
       close: (error) => this.#closed(error),
     });
   }
 
   get open(): boolean {
     return this.#phase === "open";
+  }
+
+  /** The other side does not keep up: who can wait does so until `drained`. */
+  get blocked(): boolean {
+    return this.#outbox.blocked;
   }
 
   /** Queues a message; everything sent in one tick leaves in one write. After the end it does nothing. */

@@ -1,0 +1,61 @@
+/**
+ * A mark in the environment of all that a process starts, by which its descendants are found wherever they have gone. Marks
+ * add up: what is started by something started by us carries ours too.
+ */
+import { randomBytes } from "node:crypto";
+import { hasInEnvironment, listProcesses, signalProcess } from "./proc.ts";
+
+export const markVariable = "TINDERBOX_MARK";
+
+/** Set for watchdogs: they end by themselves once they have cleaned up, and must not be ended before. */
+export const watchdogVariable = "TINDERBOX_WATCHDOG";
+
+/** Of this process: unlike that of any other, ever. */
+export const ownMark = `${process.pid}.${randomBytes(12).toString("hex")}`;
+
+let made = 0;
+
+/** For one program: what finds it and its descendants, and the value of the variable that it is to have. */
+export function newMark(environment: Readonly<Record<string, string | undefined>> = process.env): {
+  readonly mark: string;
+  readonly value: string;
+} {
+  const mark = `${ownMark}:${++made};`;
+  return { mark, value: (environment[markVariable] ?? process.env[markVariable] ?? "") + mark };
+}
+
+/** Where to look: a mark in environments, and the session that a program leads. */
+export interface Trace {
+  readonly mark: string;
+  /** The program itself. */
+  readonly pid?: number | undefined;
+  /** It has ended and has been read: its number may be given to somebody else. */
+  readonly ended?: boolean;
+}
+
+/** Those that carry the mark or are of the program's session, and all that descend from these. */
+export function findMarked({ mark, pid: leader, ended = false }: Trace): number[] {
+  const all = listProcesses().filter(({ pid }) => pid !== process.pid);
+  // Numbers are not given again while a session of that number has members.
+  const session = ended && all.some(({ pid }) => pid === leader) ? undefined : leader;
+  const found = new Set(
+    all.filter((each) => each.session === session || hasInEnvironment(each.pid, mark)).map(({ pid }) => pid),
+  );
+  for (let before = -1; before < found.size;) {
+    before = found.size;
+    for (const { pid, parent, group, session: its } of all) {
+      if (found.has(parent) || found.has(group) || found.has(its)) found.add(pid);
+    }
+  }
+  return [...found].filter((pid) => !hasInEnvironment(pid, `${watchdogVariable}=`));
+}
+
+/** Kills what is found until nothing is, `tries` times: what forks faster than that needs a limit. Returns what is left. */
+export function killMarked(trace: Trace, tries = 20): number[] {
+  let left = findMarked(trace);
+  for (let round = 0; left.length > 0 && round < tries; round++) {
+    for (const pid of left) signalProcess(pid, "SIGKILL");
+    left = findMarked(trace);
+  }
+  return left;
+}

@@ -1,0 +1,60 @@
+/** The processes of this machine, as /proc shows them. Where there is none (macOS) the lists are empty. */
+import { readFileSync, readdirSync } from "node:fs";
+
+export interface FoundProcess {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+}
+
+/** Every process that still runs: one that has ended and waits to be read by its parent is none. */
+export function listProcesses(): FoundProcess[] {
+  let names: string[];
+  try {
+    names = readdirSync("/proc");
+  } catch {
+    return [];
+  }
+  return names.filter((name) => /^\d+$/.test(name)).flatMap((name) => readProcess(Number(name)) ?? []);
+}
+
+export function readProcess(pid: number): FoundProcess | undefined {
+  const stat = readOf(pid, "stat");
+  if (stat === undefined) return undefined;
+  // The name in parentheses may hold anything, parentheses too.
+  const [state, parent, group, session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  if (state === "Z" || state === "X") return undefined;
+  return { pid, parent: Number(parent), group: Number(group), session: Number(session) };
+}
+
+/** Whether the environment that the process was started with holds this text. */
+export function hasInEnvironment(pid: number, text: string): boolean {
+  return readOf(pid, "environ")?.includes(text) ?? false;
+}
+
+/** Resident memory in bytes; 0 when it cannot be told. */
+export function residentBytes(pid: number): number {
+  return Number(readOf(pid, "statm")?.split(" ")[1] ?? 0) * pageBytes;
+}
+
+/** Sends a signal; false when there is no such process any more, or it is not ours. */
+export function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// All Linux machines that Node runs on, but for some of arm64 that are set up otherwise.
+const pageBytes = 4096;
+
+function readOf(pid: number, file: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "latin1");
+  } catch {
+    return undefined;
+  }
+}

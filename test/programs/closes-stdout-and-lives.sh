@@ -1,0 +1,4 @@
+#!/bin/sh
+echo up
+exec >&-
+exec sleep "$1"

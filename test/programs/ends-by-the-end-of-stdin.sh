@@ -1,0 +1,5 @@
+#!/bin/sh
+trap "" TERM
+echo up
+cat >/dev/null
+echo "said goodbye"

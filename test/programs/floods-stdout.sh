@@ -1,0 +1,3 @@
+#!/bin/sh
+echo up
+exec yes "$1"

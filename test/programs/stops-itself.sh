@@ -1,0 +1,4 @@
+#!/bin/sh
+echo up
+kill -STOP $$
+sleep "$1"

@@ -1,0 +1,3 @@
+read -r line
+exec 1>&-
+exec sleep 1000

@@ -1,0 +1,4 @@
+#!/bin/sh
+echo up
+printf "half of a line %s" "$1"
+exec sleep "$1"
