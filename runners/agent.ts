@@ -23,6 +23,7 @@ import { startGuard } from "./guard.ts";
 import { offerPrograms } from "./programs.ts";
 import { installHooks } from "./modules.ts";
 import { captureOutput } from "./output.ts";
+import { describeUpkeep, endUpkeep } from "./upkeep.ts";
 
 const guardDescriptor = 3;
 const drainGraceMs = 30_000;
@@ -102,7 +103,10 @@ function receive(message: Message): void {
       crew!.stop(message.id);
       break;
     case "drain":
-      (executor ?? crew)!.drain(() => session.send({ type: "drain" }));
+      (executor ?? crew)!.drain(() => void endUpkeep().then(() => session.send({ type: "drain" })));
+      break;
+    case "tree":
+      tell({ type: "tree", id: message.id, text: describeUpkeep() });
       break;
     case "ack":
       process.exit(0);
@@ -181,7 +185,7 @@ function tell(message: Message): void {
 
 function parentLost(): void {
   const work = executor ?? crew;
-  if (drainOnLoss && work) work.drain(orphaned);
+  if (drainOnLoss && work) work.drain(() => void endUpkeep().then(orphaned));
   else orphaned();
 }
 

@@ -30,6 +30,8 @@ interface Place {
   readonly handles: Map<string, (data: unknown) => unknown>;
   /** Tables of live references that are not empty: a test sees that nothing stays in them. */
   readonly exchanges: Set<{ counts(): object }>;
+  /** What is kept up here besides calls: its trees for those who look, and its end. One for each copy of the package. */
+  readonly upkeep: Set<{ describe(): readonly object[]; stop(): Promise<void> }>;
 }
 
 const slot = Symbol.for("tinderbox.place");
@@ -41,6 +43,7 @@ export const place: Place = (realm[slot] ??= {
   nested: undefined,
   handles: new Map(),
   exchanges: new Set(),
+  upkeep: new Set(),
 });
 
 /**

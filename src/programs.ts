@@ -12,24 +12,32 @@ import type { BinaryOptions, OneShotOptions } from "./native/binary/options.ts";
 import { BinaryRegistry } from "./native/binary/registry.ts";
 import { Sources, defaultFolder } from "./native/binary/source.ts";
 import type { AnyBinary, JsonBinary, OneShotBinary, TypedOptions, WorkerBinary } from "./native/binary/types.ts";
-import type { Timer } from "./ports/clock.ts";
+import { hold, join } from "./lifecycle.ts";
+import type { Branch } from "./ports/child.ts";
 import { programs } from "./services.ts";
-
-let live = 0;
-/** Held while a call is live: a timer is the one handle that any Node stays alive for. */
-let alive: Timer | undefined;
 
 const binaries = new BinaryRegistry({
   clock: systemClock,
   events,
   startProgram: programs.start,
   sources: new Sources({ clock: systemClock, openers, folder: defaultFolder }),
-  live(change) {
-    live += change;
-    if (live === 0) alive?.hold(false);
-    else if (change === 1 && live === 1) (alive ??= systemClock.timer(2 ** 40, () => {})).hold(true);
-  },
+  live: hold,
 });
+
+join({
+  kind: "programs",
+  describe() {
+    const children = binaries.all().flatMap((each): Branch[] => {
+      const { detail, children: workers } = each.describe();
+      const stats = each.stats();
+      const used = workers.length + stats.running + stats.queued > 0;
+      return used ? [{ ...branch, id: each.name, detail, children: workers }] : [];
+    });
+    return children.length === 0 ? undefined : { ...branch, id: "binaries", children };
+  },
+  stop: () => Promise.all(binaries.all().map((each) => each.close())),
+});
+const branch = { type: "supervisor", status: "running", restarts: 0, since: systemClock.wall() } as const;
 
 /** A handle that a closure has captured. */
 place.handles.set("binary", (data) => binaries.receive(data as BinaryData));

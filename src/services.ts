@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { systemClock } from "./clock.ts";
 import { place } from "./context.ts";
 import { events } from "./events/index.ts";
+import { join } from "./lifecycle.ts";
 import { Programs } from "./native/process.ts";
 import type { ServiceOptions } from "./native/service/options.ts";
 import type { Printer } from "./native/service/output.ts";
@@ -24,6 +25,8 @@ export const programs = new Programs({
   },
   stray: (name, pids) => events.emit("program.stray", { name, pids }),
 });
+
+join({ kind: "programs", describe: () => undefined, stop: () => programs.stop() });
 
 let printing = false;
 

@@ -2,12 +2,14 @@
 import { systemClock } from "./clock.ts";
 import { place } from "./context.ts";
 import { events } from "./events/index.ts";
+import { count, join } from "./lifecycle.ts";
 import type { ChildSpec, ExitReason } from "./ports/child.ts";
 import { type DynamicSupervisor, type DynamicSupervisorSpec, dynamicSupervisorSpec } from "./supervisor/dynamic.ts";
 import type { SupervisorHost } from "./supervisor/host.ts";
 import type { DynamicSupervisorOptions, SupervisorOptions } from "./supervisor/options.ts";
 import { type Supervisor, type SupervisorSpec, supervisorSpec } from "./supervisor/supervisor.ts";
 import { type TaskContext, type TaskOptions, taskSpec } from "./supervisor/task.ts";
+import { standFor } from "./value/port.ts";
 
 const host: SupervisorHost = { clock: systemClock, events };
 
@@ -37,7 +39,11 @@ const host: SupervisorHost = { clock: systemClock, events };
  */
 export function supervisor(options: SupervisorOptions = {}): SupervisorSpec {
   const spec = supervisorSpec(options, host);
-  return { ...spec, start: async (context) => (place.runner ? inert(spec.id) : spec.start(context)) };
+  const start: SupervisorSpec["start"] = async (context) => {
+    if (place.runner) return inert(spec.id);
+    return context ? spec.start(context) : grow(spec.id, await spec.start());
+  };
+  return { ...spec, start: standFor(start, "supervisor", options) };
 }
 
 /**
@@ -56,7 +62,11 @@ export function supervisor(options: SupervisorOptions = {}): SupervisorSpec {
  */
 export function dynamicSupervisor(options: DynamicSupervisorOptions = {}): DynamicSupervisorSpec {
   const spec = dynamicSupervisorSpec(options, host);
-  return { ...spec, start: async (context) => (place.runner ? inert(spec.id) : spec.start(context)) };
+  const start: DynamicSupervisorSpec["start"] = async (context) => {
+    if (place.runner) return inert(spec.id);
+    return context ? spec.start(context) : grow(spec.id, await spec.start());
+  };
+  return { ...spec, start: standFor(start, "dynamicSupervisor", options) };
 }
 
 /**
@@ -85,8 +95,36 @@ export function dynamicSupervisor(options: DynamicSupervisorOptions = {}): Dynam
  * await app.stop();
  */
 export function task(id: string, run: (context: TaskContext) => unknown, options: TaskOptions = {}): ChildSpec {
-  return taskSpec(id, run, options, host);
+  const spec = taskSpec(id, run, options, host);
+  return { ...spec, start: standFor(spec.start, "task", { id, run, options }) };
 }
+
+/** One that no other supervisor has started is the root of a tree of its own, which ends with everything else. */
+function grow<S extends Supervisor | DynamicSupervisor>(id: string, root: S): S {
+  const since = systemClock.wall();
+  const leave = join({
+    kind: "tree",
+    describe: () => ({ id, type: "supervisor", status: "running", restarts: 0, since, ...root.describe() }),
+    stop: () => root.stop(),
+  });
+  count(1);
+  void root.gone.then(() => {
+    leave();
+    count(-1);
+  });
+  return root;
+}
+
+// Sent to a runner as one of the `children` of its pool they are what they were: there, the runner is who starts them.
+place.handles.set("supervisor", (options) => supervisorSpec(options as SupervisorOptions, host).start);
+place.handles.set(
+  "dynamicSupervisor",
+  (options) => dynamicSupervisorSpec(options as DynamicSupervisorOptions, host).start,
+);
+place.handles.set("task", (data) => {
+  const { id, run, options } = data as { id: string; run: (context: TaskContext) => unknown; options: TaskOptions };
+  return taskSpec(id, run, options, host).start;
+});
 
 /** On a runner the application's modules are loaded for their functions; what they keep running is kept running elsewhere. */
 function inert(id: string): Supervisor & DynamicSupervisor {
@@ -97,6 +135,7 @@ function inert(id: string): Supervisor & DynamicSupervisor {
     id,
     path: [id],
     exited,
+    gone: exited.then(() => {}),
     stop,
     [Symbol.asyncDispose]: stop,
     startChild: nothing,

@@ -23,6 +23,10 @@ const codes = {
   ChildStartError: "ERR_TINDERBOX_CHILD_START",
   MaxRestartIntensityError: "ERR_TINDERBOX_MAX_RESTART_INTENSITY",
   SupervisorError: "ERR_TINDERBOX_SUPERVISOR",
+  CommandError: "ERR_TINDERBOX_COMMAND",
+  BinaryExitError: "ERR_TINDERBOX_BINARY_EXIT",
+  BinaryStartError: "ERR_TINDERBOX_BINARY_START",
+  BinaryProtocolError: "ERR_TINDERBOX_BINARY_PROTOCOL",
 } as const;
 const names = Object.keys(codes) as (keyof typeof codes)[];
 

@@ -89,6 +89,19 @@ export function captureValue(value: unknown, name: string, live: LiveCollector, 
   return { payload: withLive(payload, live), units: hooks.units };
 }
 
+/** Encodes what has no closure around it: options that are sent to each runner. `name` begins the path of an error. */
+export function captureAlone(value: unknown, name: string): CapturedValue {
+  const hooks = new CaptureHooks(undefined, undefined, undefined);
+  try {
+    hooks.groups = inPlace;
+    const payload = encode(value, hooks, { root: name });
+    for (const number of hooks.units) textOf(unitByNumber(number)!);
+    return { payload, units: hooks.units };
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
 /** Encodes what a live function threw: as itself where its class travels, else as an error with its name and fields. */
 export function captureFailure(error: unknown, origin: Unit): CapturedValue {
   const hooks = new CaptureHooks(undefined, undefined, undefined);

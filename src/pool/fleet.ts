@@ -1,13 +1,15 @@
 /** The runners of a pool: boots them as the core says, counts how that went, and passes on what they say. */
-import { type Captured, capture } from "../closure/capture.ts";
+import { type Captured, type CapturedValue, capture } from "../closure/capture.ts";
 import { type BootError, ProtocolError } from "../errors.ts";
 import type { Events } from "../events/index.ts";
+import type { Branch } from "../ports/child.ts";
 import type { Clock } from "../ports/clock.ts";
 import { Dock } from "../wire/dock.ts";
 import type { Event } from "./decisions.ts";
 import { type LinkHandlers, RunnerLink } from "./link.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import { redactor } from "./redact.ts";
+import { prepareSetup } from "./setup.ts";
 
 export interface FleetDeps {
   readonly clock: Clock;
@@ -38,16 +40,16 @@ export class Fleet {
   readonly #dock: Dock;
   readonly #links = new Map<number, RunnerLink>();
   #machines = 0;
-  readonly #setup: Captured | undefined;
+  readonly #setup: (executor: number) => readonly CapturedValue[];
   readonly #idleCheck: Captured | undefined;
 
-  /** Throws `CaptureError` when `setup` or `idleCheck` reach what cannot travel. */
+  /** Throws `CaptureError` when `binaries`, `children`, `setup` or `idleCheck` reach what cannot travel. */
   constructor(pool: string, options: ResolvedPoolOptions, deps: FleetDeps, handlers: FleetHandlers) {
     this.#pool = pool;
     this.#options = options;
     this.#deps = deps;
     this.#handlers = handlers;
-    this.#setup = options.setup && capture(options.setup);
+    this.#setup = prepareSetup(options);
     this.#idleCheck = options.idleCheck && capture(options.idleCheck);
     this.#dock = new Dock(options.backend.listen, deps.clock);
     this.redact = redactor(options.secrets);
@@ -111,6 +113,14 @@ export class Fleet {
       (timer as { cancel(): void } | undefined)?.cancel();
     }
     this.#handlers.step({ type: "checked", runner: number, idle });
+  }
+
+  branches(): Branch[] {
+    return [...this.#links.values()].map((link) => link.branch);
+  }
+
+  async look(): Promise<void> {
+    await Promise.all([...this.#links.values()].map((link) => link.look()));
   }
 
   killAll(reason: string): void {

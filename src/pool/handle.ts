@@ -3,6 +3,7 @@ import { type RunnerInfo, place } from "../context.ts";
 import { handleOf } from "../value/port.ts";
 import { type Duration, resolveDuration } from "../duration.ts";
 import { TinderboxError } from "../errors.ts";
+import type { Branch, Child, ChildSpec, ExitReason, StartContext } from "../ports/child.ts";
 import { refuseUnknown } from "../options.ts";
 import type { Backend } from "../ports/backend.ts";
 import type { CallRequest } from "./call.ts";
@@ -17,8 +18,10 @@ export interface PoolHost extends PoolDeps {
   readonly fallback: () => Backend;
   /** The backend of all pools, whatever they say. */
   readonly override: () => Backend | undefined;
-  /** Told of a pool that begins to boot runners. */
-  started(pool: Pool): void;
+  /** Told of a pool that begins to boot runners; `supervised`: because a supervisor of the application has started it. */
+  started(pool: Pool, supervised: boolean): void;
+  /** How many pools have runners, or may have. */
+  running(change: 1 | -1): void;
 }
 
 export interface CloseOptions {
@@ -32,6 +35,7 @@ export class Pool {
   #resolved: ResolvedPoolOptions;
   #running: RunningPool | undefined;
   #closed = false;
+  #exit = Promise.withResolvers<ExitReason>();
   /** What `resize` has set; it outlives the runners. */
   #bounds: { readonly min?: number; readonly max?: number } = {};
 
@@ -47,13 +51,56 @@ export class Pool {
     return this.#running?.options ?? this.#resolved;
   }
 
+  /** For supervisors: a pool is a child spec. */
+  get id(): string {
+    return this.name;
+  }
+
+  /** What else a supervisor is to know of it. It is never started again by itself: it repairs itself. */
+  get spec(): Omit<ChildSpec, "start"> {
+    return { id: this.name, type: "supervisor", restart: "temporary", shutdown: "infinity" };
+  }
+
+  readonly type = "supervisor";
+  readonly shutdown = "infinity";
+
   /**
-   * Begins to hold `min` runners. Without it the first call does. Does nothing on a runner.
+   * Begins to hold `min` runners. Without it the first call does. Does nothing on a runner. A supervisor calls it, too, for a
+   * pool that is one of its children, and thereby opens one that was closed; it stops it as `close` does.
    *
-   * @throws CaptureError (as a rejection) when `setup` or `idleCheck` reach what cannot travel.
+   * @throws CaptureError (as a rejection) when `setup`, `idleCheck`, `children` or `binaries` reach what cannot travel.
    */
-  async start(): Promise<void> {
-    if (!place.runner) this.#run().start();
+  async start(context?: StartContext): Promise<Child> {
+    if (place.runner) return this.child;
+    if (context) {
+      context.signal.throwIfAborted();
+      if (this.#closed) this.#reopen();
+      this.#run(true).start();
+      return this.child;
+    }
+    this.#run().start();
+    return this.child;
+  }
+
+  /** As a supervisor has it. */
+  get child(): Child {
+    return {
+      exited: this.#exit.promise,
+      value: this,
+      stop: (mode) => void this.close(mode === "kill" ? { timeout: 0 } : {}),
+      describe: () => this.describe(),
+    };
+  }
+
+  /** Asks the runners what they keep up: `describe` tells it then. */
+  async look(): Promise<void> {
+    await this.#running?.look();
+  }
+
+  describe(): { readonly detail: string; readonly children: readonly Branch[] } {
+    const { runners, slots, queued } = this.stats();
+    const detail = `${runners.ready} ready, ${runners.booting} booting; ${slots.busy} busy, ${slots.free} free, ${queued} queued`;
+    return { detail, children: this.#running?.branches() ?? [] };
   }
 
   /** A closure may capture it: on the runner the handle of the same name. */
@@ -99,6 +146,7 @@ export class Pool {
     const timeoutMs = timeout === undefined ? undefined : resolveDuration(timeout, `"timeout" of close()`);
     this.#closed = true;
     await this.#running?.close(timeoutMs);
+    this.#exit.resolve("shutdown");
   }
 
   /** Ends the runners of a process that has nothing left to do. A later call starts the pool again. */
@@ -107,6 +155,12 @@ export class Pool {
     if (!running || running.live > 0) return;
     this.#running = undefined;
     await running.close();
+  }
+
+  #reopen(): void {
+    this.#closed = false;
+    this.#running = undefined;
+    this.#exit = Promise.withResolvers();
   }
 
   exitNow(): void {
@@ -125,12 +179,16 @@ export class Pool {
     return resolvePoolOptions(this.name, backend ? { ...options, backend } : options, fallback());
   }
 
-  #run(): RunningPool {
+  #run(supervised = false): RunningPool {
     if (!this.#running) {
       if (!this.#closed) this.#resolved = this.#resolve();
-      this.#running = new RunningPool(this.name, this.#resolved, this.#host);
-      if (this.#closed) void this.#running.close();
-      else this.#host.started(this);
+      const running = (this.#running = new RunningPool(this.name, this.#resolved, this.#host));
+      if (this.#closed) void running.close();
+      else {
+        this.#host.started(this, supervised);
+        this.#host.running(1);
+        void running.closed.then(() => this.#host.running(-1));
+      }
     }
     return this.#running;
   }

@@ -2,7 +2,7 @@
  * One executor of a runner, as its pool sees it: the conversation with it, the code it has, the calls on it. A new
  * process gets a new lane.
  */
-import type { Captured } from "../closure/capture.ts";
+import type { Captured, CapturedValue } from "../closure/capture.ts";
 import { Linker } from "../closure/link.ts";
 import { ReceiveHooks } from "../closure/receive.ts";
 import { ResultHooks, encodeFailure } from "../closure/result.ts";
@@ -10,6 +10,8 @@ import { perExecutor, takeRange } from "../closure/numbers.ts";
 import { moduleOf, unitByNumber } from "../closure/units.ts";
 import { ProtocolError } from "../errors.ts";
 import type { MachineExit } from "../ports/backend.ts";
+import type { Branch } from "../ports/child.ts";
+import type { Clock } from "../ports/clock.ts";
 import { decode } from "../value/decode.ts";
 import { encode } from "../value/encode.ts";
 import type { Payload } from "../value/port.ts";
@@ -18,6 +20,10 @@ import { released } from "../live/failures.ts";
 import type { LiveMessage } from "../wire/live-messages.ts";
 import { type Message, type ModuleText, ownCall } from "../wire/messages.ts";
 import type { Session } from "../wire/session.ts";
+import { readBranches } from "../wire/tree.ts";
+
+/** What a runner may take to say what it keeps up: somebody is looking at a screen. */
+const lookMs = 1_000;
 
 const textOnly = {
   describe(): never {
@@ -82,6 +88,10 @@ export class Lane implements LanePlace {
   /** Live references of the calls on it, from the first one on. */
   #exchange: Exchange | undefined;
   #session: Session | undefined;
+  /** What it keeps up, when somebody looked last. */
+  tree: readonly Branch[] = [];
+  #looks = 0;
+  #seen: ((id: number) => void) | undefined;
   #asked: { resolve(value: unknown): void; reject(error: unknown): void } | undefined;
 
   constructor({ runner, runnerNumber, number }: LanePlace) {
@@ -184,7 +194,7 @@ export class Lane implements LanePlace {
   }
 
   /** Runs a closure of the pool's own; one at a time. Rejects with what it throws, and when the executor ends. */
-  async ask({ payload, units }: Captured): Promise<unknown> {
+  async ask({ payload, units }: CapturedValue): Promise<unknown> {
     await payload.pending;
     return new Promise((resolve, reject) => {
       this.#asked = { resolve, reject };
@@ -202,6 +212,28 @@ export class Lane implements LanePlace {
     if (message.type === "result" && !failed) asked?.resolve(value);
     else asked?.reject(value);
     return true;
+  }
+
+  /** Asks what it keeps up besides calls. One that does not answer in time keeps the tree that was seen last. */
+  async look(clock: Clock): Promise<void> {
+    if (!this.ready || !this.open) return;
+    const number = (this.#looks = (this.#looks + 1) % 2 ** 31);
+    this.send({ type: "tree", id: number, text: "" });
+    await new Promise<void>((resolve) => {
+      const timer = clock.timer(lookMs, resolve);
+      timer.hold(true);
+      this.#seen = (id) => {
+        if (id !== number) return;
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** The answer. Throws `ProtocolError` for one that is no tree. */
+  saw(id: number, text: string): void {
+    this.tree = readBranches(text);
+    this.#seen?.(id);
   }
 
   /** What it says, or why that cannot be understood. */

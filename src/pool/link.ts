@@ -2,10 +2,11 @@
  * One runner as its pool sees it: boots it, keeps its executors, listens for its heart, and tells how it ended. Decides
  * nothing about the pool.
  */
-import type { Captured } from "../closure/capture.ts";
+import type { CapturedValue } from "../closure/capture.ts";
 import { type BootError, ProtocolError } from "../errors.ts";
 import type { Events } from "../events/index.ts";
 import type { Backend, Machine, MachineExit } from "../ports/backend.ts";
+import type { Branch } from "../ports/child.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Dock } from "../wire/dock.ts";
 import { Heart } from "../wire/heart.ts";
@@ -31,8 +32,8 @@ export interface LinkOptions {
   /** Age at which the machine ends itself. */
   readonly lifetimeMs: number;
   readonly entry: string | null;
-  /** Runs on each executor before its first call. */
-  readonly setup: Captured | undefined;
+  /** What is run on an executor, by its number, before its first call. */
+  readonly setup: (executor: number) => readonly CapturedValue[];
 }
 
 export interface LinkHandlers {
@@ -107,6 +108,41 @@ export class RunnerLink {
 
   get executors(): Executors {
     return this.#executors;
+  }
+
+  /** Asks what its executors keep up besides calls. */
+  async look(): Promise<void> {
+    await Promise.all(this.#executors.all.map((lane) => lane.look(this.#deps.clock)));
+  }
+
+  /** For people who look: itself, and what it keeps up. */
+  get branch(): Branch {
+    const { clock } = this.#deps;
+    const { processes } = this.options;
+    const lanes = this.#executors.all;
+    const busy = lanes.reduce((sum, lane) => sum + lane.busy, 0);
+    const machine = this.#machine === undefined ? "" : `machine ${this.#machine.id}, `;
+    const since = clock.wall() - this.ageMs;
+    return {
+      id: this.id,
+      type: "supervisor",
+      status: this.#draining ? "stopping" : this.#state === "booting" ? "starting" : "running",
+      restarts: 0,
+      since,
+      detail: `${this.#state === "booting" ? `${this.#phase}, ` : ""}${machine}${busy} busy, ${this.calls} calls`,
+      children:
+        processes === 1
+          ? this.#executors.first.tree
+          : lanes.map((lane) => ({
+              id: `executor ${lane.number}`,
+              type: "worker",
+              status: lane.ready ? "running" : "starting",
+              restarts: 0,
+              since,
+              detail: `${lane.busy} busy`,
+              children: lane.tree,
+            })),
+    };
   }
 
   /** Resolves when its machine is known to be gone, or was never to be had. */
@@ -246,6 +282,9 @@ export class RunnerLink {
       case "drain":
         lane.send({ type: "ack" });
         break;
+      case "tree":
+        lane.saw(message.id, message.text);
+        break;
       case "result":
       case "error":
         if (!lane.answered(message)) this.#handlers.message(this, lane, message);
@@ -272,12 +311,10 @@ export class RunnerLink {
   }
 
   async #setUp(lane: Lane): Promise<void> {
-    const { setup } = this.options;
+    const steps = this.options.setup(lane.number);
     try {
-      if (setup) {
-        if (this.#state === "booting") this.#enter("setup");
-        await lane.ask(setup);
-      }
+      if (steps.length > 0 && this.#state === "booting") this.#enter("setup");
+      for (const step of steps) await lane.ask(step);
     } catch (error) {
       // It has ended meanwhile, and how will be told.
       if (!lane.open) return;

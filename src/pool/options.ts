@@ -2,6 +2,7 @@
 import { type Duration, resolveDuration } from "../duration.ts";
 import { refuseUnknown, resolveBoolean, resolveCount, show } from "../options.ts";
 import type { Backend } from "../ports/backend.ts";
+import type { ChildSpec } from "../ports/child.ts";
 import { type Scale, drainWithin, slots } from "./scale.ts";
 
 export interface PoolOptions {
@@ -48,6 +49,14 @@ export interface PoolOptions {
   readonly secrets?: readonly string[] | Readonly<Record<string, string>>;
   /** Runs on each executor before its first call. When it fails the waiting calls get a `BootError` at once. */
   readonly setup?: () => unknown;
+  /**
+   * Child specs that are supervised on every runner, with its first executor: services, tasks, supervisors. They are started
+   * after `setup`, in order. When one cannot be started the waiting calls get a `BootError`; when their supervisor gives up later
+   * (more than 3 restarts within 5 seconds) the runner is replaced. @default []
+   */
+  readonly children?: readonly ChildSpec[];
+  /** Binaries that are got ready, and whose workers are started, on each executor before `setup` and the first call. @default [] */
+  readonly binaries?: readonly ChildSpec[];
   /** Pools, besides this one, that closures on its runners may call `flame` for, by name. @default [] */
   readonly allow?: readonly string[];
 }
@@ -74,6 +83,8 @@ export interface ResolvedPoolOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly secrets: Readonly<Record<string, string>>;
   readonly setup: (() => unknown) | undefined;
+  readonly children: readonly ChildSpec[];
+  readonly binaries: readonly ChildSpec[];
   readonly allow: readonly string[];
 }
 
@@ -98,6 +109,8 @@ export const poolOptionNames: readonly (keyof PoolOptions)[] = [
   "env",
   "secrets",
   "setup",
+  "children",
+  "binaries",
   "allow",
 ];
 
@@ -135,6 +148,8 @@ export function resolvePoolOptions(name: string, options: PoolOptions, fallback:
     idleMs: resolveDuration(options.idle ?? backend.defaults.idleMs, of("idle")),
     idleCheck: resolveClosure(options.idleCheck, of("idleCheck")),
     setup: resolveClosure(options.setup, of("setup")),
+    children: resolveSpecs(options.children ?? [], of("children")),
+    binaries: resolveSpecs(options.binaries ?? [], of("binaries")),
     allow: resolveNames(options.allow ?? [], of("allow")),
     lifetimeMs: resolveDuration(options.lifetime ?? "6h", of("lifetime")),
     bootTimeoutMs: resolveDuration(options.bootTimeout ?? "60s", of("bootTimeout")),
@@ -150,6 +165,19 @@ export function resolvePoolOptions(name: string, options: PoolOptions, fallback:
 function resolveNames(given: unknown, option: string): readonly string[] {
   if (Array.isArray(given) && given.every((name) => typeof name === "string")) return given;
   throw new TypeError(`Cannot use ${show(given)} as ${option}: a list of names is wanted`);
+}
+
+function resolveSpecs(given: unknown, option: string): readonly ChildSpec[] {
+  if (!Array.isArray(given)) throw new TypeError(`Cannot use ${show(given)} as ${option}: a list is wanted`);
+  const ids = new Set<string>();
+  for (const spec of given as readonly Partial<ChildSpec>[]) {
+    if (typeof spec?.id !== "string" || typeof spec.start !== "function")
+      throw new TypeError(`Cannot use ${show(spec)} in ${option}: a child spec with "id" and "start" is wanted`);
+    if (ids.has(spec.id))
+      throw new TypeError(`Cannot use ${show(spec.id)} in ${option} twice: each needs an id of its own`);
+    ids.add(spec.id);
+  }
+  return given as readonly ChildSpec[];
 }
 
 function resolveClosure(given: unknown, option: string): (() => unknown) | undefined {

@@ -3,6 +3,7 @@
  */
 import type { RunnerInfo } from "../context.ts";
 import { resolveCount } from "../options.ts";
+import type { Branch } from "../ports/child.ts";
 import type { Timer } from "../ports/clock.ts";
 import { backoffMs } from "./backoff.ts";
 import type { CallRequest } from "./call.ts";
@@ -37,6 +38,7 @@ export class RunningPool {
   #tick: Timer | undefined;
   #tickAt = Infinity;
   #closed = false;
+  readonly #over = Promise.withResolvers<void>();
 
   /** Throws `CaptureError` when `setup` or `idleCheck` reach what cannot travel. */
   constructor(name: string, options: ResolvedPoolOptions, deps: PoolDeps) {
@@ -85,6 +87,11 @@ export class RunningPool {
 
   get options(): ResolvedPoolOptions {
     return this.#options;
+  }
+
+  /** Resolves when it was closed and nothing of it is left. */
+  get closed(): Promise<void> {
+    return this.#over.promise;
   }
 
   /** Calls that wait or run, also for nobody any more. */
@@ -161,6 +168,17 @@ export class RunningPool {
     this.#deadlines.close();
     await this.#fleet.close();
     this.#deps.live(-1);
+    this.#over.resolve();
+  }
+
+  /** Asks the runners what they keep up, for `branches`. */
+  look(): Promise<void> {
+    return this.#fleet.look();
+  }
+
+  /** Its runners, for people who look. */
+  branches(): Branch[] {
+    return this.#fleet.branches();
   }
 
   /** While the parent's process exits: nothing may be left. */

@@ -96,6 +96,10 @@ export abstract class Actor implements Child {
     return this.#gone.promise;
   }
 
+  get gone(): Promise<void> {
+    return this.#gone.promise;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

@@ -18,6 +18,8 @@ export interface DynamicSupervisor extends Child, AsyncDisposable {
    * unhandled rejection, which ends the process.
    */
   readonly exited: Promise<ExitReason>;
+  /** Resolves when nothing of it is left, however it ended. Unlike `exited` it never rejects. */
+  readonly gone: Promise<void>;
   /**
    * Starts a child. Gives `undefined` when its `start` gave nothing: then it is not kept.
    *

@@ -36,7 +36,7 @@ export class Member {
   since = 0;
   /** When it came up last, by the monotonic clock. */
   upAt = -Infinity;
-  /** It is kept although its start may fail: it has been up before, or was ignored. */
+  /** It has been up before. */
   known = false;
   restarts = 0;
   /** Failures in a row, for the back-off. */

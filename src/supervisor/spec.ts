@@ -31,14 +31,17 @@ export function resolveSpec(spec: ChildSpec, autoShutdown: AutoShutdown | "dynam
     throw new TypeError(`Cannot use ${show(id)} as "id" of a child: a text that is not empty is wanted`);
   }
   const owner = `child ${show(id)}`;
-  refuseUnknown(spec, keys, owner);
+  // A pool or a binary is more than a specification; its other fields are its own business.
+  const made = Object.getPrototypeOf(spec) !== Object.prototype && Object.getPrototypeOf(spec) !== null;
+  if (!made) refuseUnknown(spec, keys, owner);
   if (typeof start !== "function") {
     throw new TypeError(`Cannot use ${show(start)} as "start" of ${owner}: a function that gives a child is wanted`);
   }
   oneOf(restart, restarts, `"restart" of ${owner}`);
   oneOf(type, types, `"type" of ${owner}`);
   if (resolveBoolean(significant, `"significant" of ${owner}`)) refuseSignificant(owner, restart, autoShutdown);
-  return Object.freeze({ id, start, restart, shutdown: resolveShutdown(spec, type, owner), significant, type });
+  const shutdown = resolveShutdown(spec, type, owner);
+  return Object.freeze({ id, start: made ? start.bind(spec) : start, restart, shutdown, significant, type });
 }
 
 /** @throws TypeError for a specification that makes no sense in any supervisor. */

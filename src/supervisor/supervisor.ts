@@ -22,6 +22,8 @@ export interface Supervisor extends Child, AsyncDisposable {
    * given up; nobody handling that, it is an unhandled rejection, which ends the process.
    */
   readonly exited: Promise<ExitReason>;
+  /** Resolves when nothing of it is left, however it ended. Unlike `exited` it never rejects. */
+  readonly gone: Promise<void>;
   /**
    * Adds a child after the others and starts it. Gives `undefined` for a temporary child whose `start` gave nothing.
    *
@@ -112,7 +114,6 @@ class SupervisorActor extends Actor implements Supervisor {
         this.drop(member);
         throw error;
       }
-      member.known = true;
       return this.find(resolved.id)?.handle;
     });
   }

@@ -99,3 +99,8 @@ export interface Payload {
 
 /** Key of what an object is sent as where it is only a handle: `{ type, data }`, from which the other side makes its own. */
 export const handleOf: unique symbol = Symbol.for("tinderbox.handle") as never;
+
+/** Makes a function travel as a handle, of which the other side makes its own. Returns it. */
+export function standFor<F extends object>(fn: F, type: string, data: unknown): F {
+  return Object.defineProperty(fn, handleOf, { value: { type, data } });
+}

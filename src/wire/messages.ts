@@ -81,7 +81,9 @@ export type Message =
       readonly signal: string | null;
       /** When the runner ended it itself, and knows better than the signal. */
       readonly reason: string | null;
-    };
+    }
+  /** parent -> runner: what do you keep up? Without a text. runner -> parent, the answer of that number: JSON, see tree.ts */
+  | { readonly type: "tree"; readonly id: number; readonly text: string };
 
 export { type CallMode, callModes } from "./call-modes.ts";
 export type { ModuleText } from "./module-text.ts";
@@ -115,6 +117,7 @@ export const types: readonly (MessageType | "chunk")[] = [
   "credit",
   "close",
   "nested",
+  "tree",
 ];
 const numbers = new Map(types.map((type, number) => [type, number]));
 
@@ -178,6 +181,8 @@ export function encodeMessage(message: Message): Encoded {
       body[0] = message.stream === "stdout" ? 1 : 2;
       return { type, id: message.id, body, buffers: none };
     }
+    case "tree":
+      return { type, id: message.id, body: Buffer.from(message.text, "utf8"), buffers: none };
     case "fault":
       return { type, id: 0, body: json({ calls: message.calls, text: message.text }), buffers: none };
   }
@@ -203,6 +208,7 @@ const numbered: ReadonlySet<string> = new Set<MessageType>([
   "credit",
   "close",
   "nested",
+  "tree",
 ]);
 /** Messages that carry values: only these have buffers beside them. */
 const valued: ReadonlySet<string> = new Set<MessageType>([
@@ -282,6 +288,8 @@ export function decodeMessage(number: number, id: number, body: Buffer, buffers:
     case "log":
       if (body[0] !== 1 && body[0] !== 2) throw new ProtocolError("Cannot read log: its stream is unknown");
       return { type, id, stream: body[0] === 1 ? "stdout" : "stderr", line: readText(body.subarray(1), type) };
+    case "tree":
+      return { type, id, text: readText(body, type) };
     case "fault":
       return { type, ...readJson(body, type, { calls: ["count"], text: "string" }) };
   }

@@ -39,13 +39,14 @@ const allowed: Record<Role, Record<"hello" | "opening" | "open", ReadonlySet<Mes
       "exited",
       "close",
       "nested",
+      "tree",
       ...live,
     ]),
   },
   runner: {
     hello: new Set(),
     opening: new Set(["welcome"]),
-    open: new Set(["module", "call", "cancel", "drain", "ack", "start", "stop", "close", ...live]),
+    open: new Set(["module", "call", "cancel", "drain", "ack", "start", "stop", "close", "tree", ...live]),
   },
 };
 const opens: Record<Role, MessageType> = { parent: "ready", runner: "welcome" };

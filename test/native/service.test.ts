@@ -103,7 +103,7 @@ test("a service holds the process, and ends with it when the supervisor is stopp
   expect({ code, stdout }).toEqual({ code: 0, stdout: "stopped\nempty\n" });
 });
 
-test.each<[string, ServiceOptions["ready"], string]>([
+test.each<[string, NonNullable<ServiceOptions["ready"]>, string]>([
   ["a regular expression", /^listening on \d+$/, "echo starting; echo listening on 7 >&2; exec cat >/dev/null"],
   ["a function", (line) => line.endsWith("7"), "echo starting; echo listening on 7; exec cat >/dev/null"],
 ])("it is up when %s says so of a line", async (_name, ready, code) => {

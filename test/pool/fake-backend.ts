@@ -134,6 +134,7 @@ export function fakeHost(): FakeHost {
     startedPools: [],
     liveCalls: 0,
     options: {},
+    running: () => {},
     live: (change) => void (host.liveCalls += change),
     defaults: () => host.options,
     fallback: () => backend,

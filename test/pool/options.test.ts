@@ -89,6 +89,8 @@ test("every option is taken, and durations come out in milliseconds", () => {
     env: { A: "1" },
     secrets: { B: "2" },
     setup,
+    children: [{ id: "a", start: () => undefined }],
+    binaries: [],
     allow: ["other"],
   };
   expect(Object.keys(given).toSorted()).toEqual(poolOptionNames.toSorted());

@@ -1,7 +1,7 @@
 #!/bin/sh
-if [ -e "$1" ]; then
+if [ -e "$2" ]; then
   echo up
-  exec cat >/dev/null
+  exec sleep "$1"
 fi
-: >"$1"
+: >"$2"
 exit 1

@@ -75,6 +75,7 @@ const example: Record<Message["type"], Message> = {
     value: value(),
     args: undefined,
   },
+  tree: { type: "tree", id: 1, text: "[]" },
 };
 const all = Object.keys(example) as Message["type"][];
 const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -220,11 +221,24 @@ const accepted: Record<"parent" | "runner", Record<string, Message["type"][]>> =
   parent: {
     hello: ["hello"],
     opening: ["ready", "log", "fault"],
-    open: ["accepted", "result", "error", "progress", "log", "fault", "drain", "exited", "close", "nested", ...live],
+    open: [
+      "accepted",
+      "result",
+      "error",
+      "progress",
+      "log",
+      "fault",
+      "drain",
+      "exited",
+      "close",
+      "nested",
+      "tree",
+      ...live,
+    ],
   },
   runner: {
     opening: ["welcome"],
-    open: ["module", "call", "cancel", "drain", "ack", "start", "stop", "close", ...live],
+    open: ["module", "call", "cancel", "drain", "ack", "start", "stop", "close", "tree", ...live],
   },
 };
 const cases = Object.entries(accepted).flatMap(([role, phases]) =>

@@ -10,5 +10,5 @@ export interface BinaryDeps {
   readonly startProgram: StartProgram;
   readonly sources: Sources;
   /** Live calls, by how many more or less there are: they keep the process alive. */
-  live(change: number): void;
+  live(change: 1 | -1): void;
 }

@@ -33,7 +33,8 @@ export class Engine {
   readonly #deps: BinaryDeps;
   readonly #runs: Runs;
   readonly #workers: Workers | undefined;
-  #tell: ((reason: ExitReason) => void) | undefined;
+  /** Who has started it, and waits for its end. */
+  #starters: ((reason: ExitReason) => void)[] = [];
 
   constructor({ name, options, release }: Omit<BinaryData, "serial">, deps: BinaryDeps) {
     this.#options = resolveBinary(name, options);
@@ -98,7 +99,7 @@ export class Engine {
       this.#workers.broken = (error) => this.#over(error);
       await this.#workers.up();
     } else await this.#where(undefined);
-    this.#tell = ended;
+    this.#starters.push(ended);
   }
 
   async close(timeout: Duration): Promise<void> {
@@ -142,8 +143,7 @@ export class Engine {
   }
 
   #over(reason: ExitReason): void {
-    this.#tell?.(reason);
-    this.#tell = undefined;
+    for (const tell of this.#starters.splice(0)) tell(reason);
   }
 
   async #where(cwd: string | undefined): Promise<{ readonly command: string; readonly cwd: string }> {

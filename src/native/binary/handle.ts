@@ -2,7 +2,7 @@
 import { handleOf } from "../../value/port.ts";
 import { type Duration, resolveDuration } from "../../duration.ts";
 import { refuseUnknown } from "../../options.ts";
-import type { Child, ExitReason, StartContext } from "../../ports/child.ts";
+import type { Branch, Child, ExitReason, StartContext } from "../../ports/child.ts";
 import type { BinaryData } from "./data.ts";
 import type { BinaryDeps } from "./deps.ts";
 import { Engine, type BinaryStats } from "./engine.ts";
@@ -17,21 +17,25 @@ export interface BinaryCloseOptions {
 let declared = 0;
 
 export class Binary {
-  readonly name: string;
+  readonly #name: string;
   readonly #deps: BinaryDeps;
   #data: BinaryData;
   #engine: Engine;
 
   constructor(data: Omit<BinaryData, "serial"> & { readonly serial?: number }, deps: BinaryDeps) {
-    this.name = data.name;
+    this.#name = data.name;
     this.#deps = deps;
     this.#data = { ...data, serial: data.serial ?? ++declared };
     this.#engine = new Engine(this.#data, deps);
   }
 
-  /** For supervisors: it is a child spec of itself. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /** For supervisors, to whom it is a child spec: they know an `id` and a `start` that they may take off, and nothing else. */
   get id(): string {
-    return this.name;
+    return this.#name;
   }
 
   /** A closure may capture it: on the runner it is a pool of that machine's own. */
@@ -55,7 +59,32 @@ export class Binary {
    * Makes it ready before its first call: gets the program, starts the workers and waits until they are up. Opens one that was
    * closed. What it returns is for supervisors; it need not be kept.
    */
-  async start(context?: StartContext): Promise<Child> {
+  get start(): (context?: StartContext) => Promise<Child> {
+    return (context) => this.#start(context);
+  }
+
+  stats(): BinaryStats {
+    return this.#engine.stats();
+  }
+
+  describe(): { readonly detail: string; readonly children: readonly Branch[] } {
+    return this.#engine.describe();
+  }
+
+  /** Refuses new calls, lets the others finish, ends the programs. Calls that have not finished in time get a `PoolClosedError`. */
+  async close(options: BinaryCloseOptions = {}): Promise<void> {
+    refuseUnknown(options, ["timeout"], `close() of binary "${this.name}"`);
+    const { timeout = "30s" } = options;
+    resolveDuration(timeout, `"timeout" of close()`);
+    await this.#engine.close(timeout);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #start(context?: StartContext): Promise<Child> {
+    context?.signal.throwIfAborted();
     const exited = Promise.withResolvers<ExitReason>();
     const engine = this.#engine;
     const child: Child = {
@@ -72,22 +101,6 @@ export class Binary {
     } finally {
       context?.signal.removeEventListener("abort", abort);
     }
-  }
-
-  stats(): BinaryStats {
-    return this.#engine.stats();
-  }
-
-  /** Refuses new calls, lets the others finish, ends the programs. Calls that have not finished in time get a `PoolClosedError`. */
-  async close(options: BinaryCloseOptions = {}): Promise<void> {
-    refuseUnknown(options, ["timeout"], `close() of binary "${this.name}"`);
-    const { timeout = "30s" } = options;
-    resolveDuration(timeout, `"timeout" of close()`);
-    await this.#engine.close(timeout);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
   }
 
   /** Another declaration takes the place of this one: calls that run finish where they are. */

@@ -6,7 +6,7 @@ import { BinaryExitError, BinaryStartError } from "../../errors.ts";
 import type { Events } from "../../events/index.ts";
 import type { Child, ChildSpec, ExitReason, StartContext } from "../../ports/child.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
-import { handleOf } from "../../value/port.ts";
+import { standFor } from "../../value/port.ts";
 import type { Program, ProgramExit, StartProgram } from "../program.ts";
 import { Health, type HealthDeps } from "./health.ts";
 import { type Endpoint, type ResolvedService, type ServiceOptions, resolveService } from "./options.ts";
@@ -38,7 +38,7 @@ export function serviceSpec(name: string, options: ServiceOptions, deps: Service
   const { restart, significant } = options;
   const start = (context: StartContext): Promise<Child> => startService(resolved, context, deps);
   // On a runner it is made again there: its program is to run where its supervisor is.
-  Object.defineProperty(start, handleOf, { value: { type: "service", data: { name, options } } });
+  standFor(start, "service", { name, options });
   return {
     id: name,
     ...(restart === undefined ? {} : { restart }),
