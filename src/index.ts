@@ -6,6 +6,8 @@
  * import { flame } from "tinderbox";
  * const answer = await flame(() => 6 * 7);
  */
+import { offerInspection } from "./inspection.ts";
+
 export { closure, flame, pool } from "./flame/flame.ts";
 export type { Streaming } from "./flame/call.ts";
 export type { MapOptions, MapSettled } from "./flame/map.ts";
@@ -74,3 +76,5 @@ export {
   TinderboxError,
 } from "./errors.ts";
 export type { Backend, BackendDefaults, BootRequest, Machine, MachineExit } from "./ports/backend.ts";
+
+offerInspection();

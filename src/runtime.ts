@@ -17,7 +17,10 @@ import { listenUnix } from "./transport/unix.ts";
 /** Runners are child processes of this one. The backend of pools that name no other. */
 export function local(): Backend {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return localBackend({ agent: new URL(`../runners/agent.${extension}`, import.meta.url), listen: listenUnix });
+  return localBackend({
+    agent: new URL(`../runners/agent.${extension}`, import.meta.url),
+    listen: (accept) => listenUnix(accept),
+  });
 }
 
 let shared: PoolOptions = {};

@@ -13,6 +13,8 @@ function version(): string {
 const main = defineCommand({
   meta: { name: "tinderbox", version: version(), description: "Runs closures on ephemeral runners" },
   subCommands: {
+    ps: () => import("./ps.ts").then(({ psCommand }) => psCommand),
+    inspect: () => import("./inspect.ts").then(({ inspectCommand }) => inspectCommand),
     simulate: () => import("./simulate.ts").then(({ simulateCommand }) => simulateCommand),
   },
 });

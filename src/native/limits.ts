@@ -1,7 +1,6 @@
 /** What a native program may use of its machine. */
 import { type Size, resolveSize } from "../duration.ts";
 import { refuseUnknown, resolveBoolean, resolveCount, show } from "../options.ts";
-import type { Cgroup } from "./cgroup.ts";
 
 export interface Limits {
   /** Memory of the program and all that it starts; beyond it the kernel ends it. */
@@ -53,21 +52,4 @@ function least(memory: Size, name: string, owner: string): number {
   const bytes = resolveSize(memory, `"${name}" of ${owner}`);
   if (bytes >= leastMemory) return bytes;
   throw new TypeError(`Cannot use ${show(memory)} as "${name}" of ${owner}: 1mb or more is wanted`);
-}
-
-/**
- * What a shell is to do before it becomes the program: limits must hold from its first instruction on, and whoever joins a
- * group later may have started something before. Undefined where nothing is to be done.
- */
-export function limitScript(limits: ResolvedLimits, cgroup: Cgroup | undefined): string[] | undefined {
-  const { memoryBytes, fileBytes } = limits;
-  if (!cgroup && memoryBytes === undefined && fileBytes === undefined) return undefined;
-  const doors = cgroup?.doors ?? [];
-  const lines = doors.map((_, index) => `echo 0 >"\${${index + 1}}" || exit 126`);
-  // Without groups address space is what the system counts, of each process on its own.
-  if (memoryBytes !== undefined && (!cgroup || cgroup.refused.includes("memory"))) {
-    lines.push(`ulimit -v ${Math.ceil(memoryBytes / 1024)} || exit 126`);
-  }
-  if (fileBytes !== undefined) lines.push(`ulimit -f ${Math.ceil(fileBytes / 512)} || exit 126`);
-  return ["-c", [...lines, `shift ${doors.length}`, 'exec "$@"'].join("\n"), "tinderbox", ...doors];
 }

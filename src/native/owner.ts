@@ -58,7 +58,7 @@ export class Owner {
   cgroup(limits: ResolvedLimits, name: string): Cgroup | undefined {
     const hierarchies = (this.#hierarchies ??= this.#find());
     const cgroup = new Cgroup(hierarchies, String(++this.#groups), limits);
-    // Memory has another way: see limitScript.
+    // Memory has another way: see wrapperOf.
     const refused = cgroup.refused.filter((controller) => controller !== "memory");
     if (refused.length > 0 && limits.strict) {
       cgroup.remove();

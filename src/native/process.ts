@@ -10,9 +10,10 @@ import { show } from "../options.ts";
 import type { Clock } from "../ports/clock.ts";
 import { findCommand } from "./command.ts";
 import { Family, pause } from "./family.ts";
-import { limitScript, resolveLimits } from "./limits.ts";
+import { resolveLimits } from "./limits.ts";
 import { Owner, type OwnerDeps } from "./owner.ts";
 import { defaultGraceMs } from "./stop.ts";
+import { wrapperOf } from "./wrapper.ts";
 import type { Program, ProgramExit, ProgramOptions } from "./program.ts";
 
 export interface ProgramDeps extends OwnerDeps {
@@ -54,7 +55,7 @@ export class Programs {
     const leave = this.#owner.enter();
     try {
       const cgroup = this.#owner.cgroup(limits, name);
-      const wrapper = limitScript(limits, cgroup);
+      const wrapper = wrapperOf(limits, cgroup);
       const child = spawn(wrapper ? "/bin/sh" : file, wrapper ? [...wrapper, file, ...args] : args, {
         stdio: ["pipe", "pipe", "pipe"],
         cwd,
@@ -215,15 +216,4 @@ class NativeProgram implements Program {
     stream.push(null);
     stream.destroy();
   }
-}
-
-// BRIDGE until src/programs.ts exists; goes away.
-export const bridge: { start?: Programs["start"] } = {};
-export async function startProgram(options: ProgramOptions): Promise<Program> {
-  if (!bridge.start) {
-    const clock = "../clock.ts";
-    const { systemClock } = (await import(clock)) as { systemClock: Clock };
-    bridge.start = new Programs({ clock: systemClock, groups: true, unenforced() {}, stray() {} }).start;
-  }
-  return bridge.start(options);
 }

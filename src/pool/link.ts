@@ -2,13 +2,10 @@
  * One runner as its pool sees it: boots it, keeps its executors, listens for its heart, and tells how it ended. Decides
  * nothing about the pool.
  */
-import type { CapturedValue } from "../closure/capture.ts";
 import { type BootError, ProtocolError } from "../errors.ts";
-import type { Events } from "../events/index.ts";
-import type { Backend, Machine, MachineExit } from "../ports/backend.ts";
+import type { Machine, MachineExit } from "../ports/backend.ts";
 import type { Branch } from "../ports/child.ts";
-import type { Clock, Timer } from "../ports/clock.ts";
-import type { Dock } from "../wire/dock.ts";
+import type { Timer } from "../ports/clock.ts";
 import { Heart } from "../wire/heart.ts";
 import { type Message, hopelessExit, protocolVersion } from "../wire/messages.ts";
 import type { Session } from "../wire/session.ts";
@@ -16,25 +13,10 @@ import { Arrivals } from "./arrivals.ts";
 import { LastWords, type LinkEnd, endOf } from "./exits.ts";
 import { Executors } from "./executors.ts";
 import { bootFailure } from "./failures.ts";
+import { runnerBranch } from "./branch.ts";
+import type { LinkDeps, LinkOptions } from "./link-options.ts";
 import type { Lane } from "./lane.ts";
 import { redactError } from "./redact.ts";
-
-export interface LinkOptions {
-  readonly pool: string;
-  readonly id: string;
-  readonly number: number;
-  readonly env: Readonly<Record<string, string>>;
-  readonly secrets: Readonly<Record<string, string>>;
-  readonly onParentLoss: "kill" | "drain";
-  readonly processes: number;
-  readonly concurrency: number;
-  readonly bootTimeoutMs: number;
-  /** Age at which the machine ends itself. */
-  readonly lifetimeMs: number;
-  readonly entry: string | null;
-  /** What is run on an executor, by its number, before its first call. */
-  readonly setup: (executor: number) => readonly CapturedValue[];
-}
 
 export interface LinkHandlers {
   ready(link: RunnerLink): void;
@@ -48,15 +30,6 @@ export interface LinkHandlers {
   slots(link: RunnerLink): void;
   message(link: RunnerLink, lane: Lane, message: Message): void;
   output(link: RunnerLink, call: number, stream: "stdout" | "stderr", line: string): void;
-}
-
-export interface LinkDeps {
-  readonly backend: Backend;
-  readonly dock: Dock;
-  readonly clock: Clock;
-  readonly events: Events;
-  /** Keeps secrets out of what is printed. */
-  readonly redact: (text: string) => string;
 }
 
 /** What a runner may take to exit after its connection is closed. */
@@ -117,32 +90,10 @@ export class RunnerLink {
 
   /** For people who look: itself, and what it keeps up. */
   get branch(): Branch {
-    const { clock } = this.#deps;
-    const { processes } = this.options;
-    const lanes = this.#executors.all;
-    const busy = lanes.reduce((sum, lane) => sum + lane.busy, 0);
-    const machine = this.#machine === undefined ? "" : `machine ${this.#machine.id}, `;
-    const since = clock.wall() - this.ageMs;
-    return {
-      id: this.id,
-      type: "supervisor",
-      status: this.#draining ? "stopping" : this.#state === "booting" ? "starting" : "running",
-      restarts: 0,
-      since,
-      detail: `${this.#state === "booting" ? `${this.#phase}, ` : ""}${machine}${busy} busy, ${this.calls} calls`,
-      children:
-        processes === 1
-          ? this.#executors.first.tree
-          : lanes.map((lane) => ({
-              id: `executor ${lane.number}`,
-              type: "worker",
-              status: lane.ready ? "running" : "starting",
-              restarts: 0,
-              since,
-              detail: `${lane.busy} busy`,
-              children: lane.tree,
-            })),
-    };
+    const state = this.#draining ? "draining" : this.#state === "booting" ? this.#phase : "ready";
+    const since = this.#deps.clock.wall() - this.ageMs;
+    const { calls } = this;
+    return runnerBranch({ id: this.id, state, machine: this.#machine?.id, since, calls, lanes: this.#executors.all });
   }
 
   /** Resolves when its machine is known to be gone, or was never to be had. */

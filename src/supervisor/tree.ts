@@ -8,6 +8,11 @@ export function printTree(branch: Branch): string {
 }
 
 function linesBelow({ children = [] }: Branch): string[] {
+  return linesOf(children);
+}
+
+/** Branches of one root, as they stand below its line. */
+export function linesOf(children: readonly Branch[]): string[] {
   return children.flatMap((child, index) => {
     const last = index === children.length - 1;
     const [first, rest] = last ? ["└─ ", "   "] : ["├─ ", "│  "];

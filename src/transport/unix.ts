@@ -14,9 +14,12 @@ const readBytes = 64 * 1024;
 /** Once in the life of a process, beside its work. */
 let reaped: Promise<void> | undefined;
 
-/** Listens on a fresh socket that only this user can reach. Does not keep the process alive. */
-export async function listenUnix(accept: (connection: Connection) => void): Promise<Listener> {
-  const folder = makeFolder();
+/**
+ * Listens on a fresh socket that only this user can reach. Does not keep the process alive. `what` becomes part of the
+ * folder's name, `tinderbox-<pid>_<what>...`, for those who look for it.
+ */
+export async function listenUnix(accept: (connection: Connection) => void, what = ""): Promise<Listener> {
+  const folder = makeFolder(what);
   const address = join(folder, "s");
   try {
     if (Buffer.byteLength(address) > longestAddress) {
@@ -98,8 +101,8 @@ function wrap(
 /** Folders that are to be removed when the process ends without closing its listeners. */
 const folders = new Set<string>();
 
-function makeFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), `tinderbox-${process.pid}_`));
+function makeFolder(what: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `tinderbox-${process.pid}_${what}`));
   chmodSync(folder, 0o700);
   if (folders.size === 0) process.on("exit", removeAll);
   folders.add(folder);
