@@ -5,7 +5,7 @@
  * argv: address of the parent's socket, id of this runner. Descriptor 3: the guard stream; its first 32 bytes are the
  * token, which is never in argv or in the environment.
  */
-import { readSync, rmSync } from "node:fs";
+import { readSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
@@ -13,7 +13,8 @@ import { numberUnitsFrom } from "../src/closure/numbers.ts";
 import { systemClock } from "../src/clock.ts";
 import { place } from "../src/context.ts";
 import { longestLine } from "../src/lines.ts";
-import { removeScratch } from "../src/scratch.ts";
+import { killMarked, markVariable } from "../src/mark.ts";
+import { removeFoldersOf, removeScratch } from "../src/scratch.ts";
 import { dialUnix } from "../src/transport/unix.ts";
 import { type Message, hopelessExit, protocolVersion } from "../src/wire/messages.ts";
 import { Session } from "../src/wire/session.ts";
@@ -36,6 +37,8 @@ delete process.env["TINDERBOX_RUNNER"];
 // What user code sees is its own command line, not ours.
 process.argv.length = 2;
 
+/** The last of the marks is that of this process; those before it are of whoever has started it. */
+const [ownMark] = /[^;]+;$/.exec(process.env[markVariable] ?? "") ?? [];
 const token = readToken();
 const connection = await dialUnix(address).catch(orphaned);
 let executor: Executor | undefined;
@@ -196,9 +199,12 @@ function parentLost(): void {
 function orphaned(): never {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, adoptionMs);
   if (role === "machine") {
-    if (process.ppid !== Number(parent)) rmSync(dirname(address), { recursive: true, force: true });
+    if (process.ppid !== Number(parent)) removeFoldersOf(dirname(dirname(address)), Number(parent));
     // After the exit handlers of user code: nobody is left to end what it has started.
-    process.on("exit", () => process.kill(0, "SIGKILL"));
+    process.on("exit", () => {
+      if (ownMark !== undefined) killMarked({ mark: ownMark });
+      process.kill(0, "SIGKILL");
+    });
   }
   process.exit(0);
 }
@@ -208,7 +214,13 @@ function guard(lifetimeMs: number): void {
   // Without its machine an executor has nothing to wait for: it is told of the parent by its connection.
   const machine = role === "machine";
   const graceMs = drainOnLoss && machine ? drainGraceMs : 0;
-  const options = { fd: guardDescriptor, graceMs, lifetimeMs, folder: machine ? dirname(address) : undefined };
+  const options = {
+    fd: guardDescriptor,
+    graceMs,
+    lifetimeMs,
+    parent: machine ? { pid: Number(parent), base: scratch.base } : undefined,
+    mark: ownMark,
+  };
   try {
     startGuard(options, parentLost);
   } catch (error) {

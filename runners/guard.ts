@@ -4,11 +4,10 @@
  *
  * It owns the inherited descriptor. End of file there means that the parent's process is no more.
  */
-import { rmSync } from "node:fs";
 import { Socket } from "node:net";
-import { dirname } from "node:path";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
-import { removeScratch } from "../src/scratch.ts";
+import { killMarked } from "../src/mark.ts";
+import { removeFoldersOf, removeScratch } from "../src/scratch.ts";
 
 export interface GuardOptions {
   readonly fd: number;
@@ -16,8 +15,10 @@ export interface GuardOptions {
   readonly graceMs: number;
   /** Age at which the runner is ended whatever else happens; 0: never. */
   readonly lifetimeMs: number;
-  /** Of the parent's socket, which a killed parent cannot remove. */
-  readonly folder: string | undefined;
+  /** Whose folders a killed parent cannot remove, and where they are. */
+  readonly parent: { readonly pid: number; readonly base: string } | undefined;
+  /** By which everything is found that this runner has started, and that has left its group. */
+  readonly mark: string | undefined;
 }
 
 /** Starts the guard. `lost` is called at most once, on the main thread, when `graceMs` leaves it time to drain. */
@@ -29,32 +30,34 @@ export function startGuard(options: GuardOptions, lost: () => void): { stop(): v
     stdin: false,
   });
   worker.on("message", lost);
-  worker.on("error", () => endGroup());
+  worker.on("error", () => endGroup(options));
   worker.unref();
   return { stop: () => void worker.terminate() };
 }
 
-function keepWatch({ fd, graceMs, lifetimeMs, folder }: GuardOptions): void {
-  if (lifetimeMs > 0) setTimeout(endGroup, Math.min(lifetimeMs, longestTimer));
+function keepWatch(options: GuardOptions): void {
+  const { fd, graceMs, lifetimeMs, parent } = options;
+  if (lifetimeMs > 0) setTimeout(() => endGroup(options), Math.min(lifetimeMs, longestTimer));
   const socket = new Socket({ fd, readable: true, writable: true });
   // The first sign of life starts the parent's clock.
   socket.write(Buffer.from([1]));
   socket.on("data", (beat) => void socket.write(beat));
   socket.on("error", () => {});
   socket.on("close", () => {
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-    if (graceMs === 0 && folder !== undefined) removeScratch({ base: dirname(folder), machine: process.pid });
-    if (graceMs === 0) endGroup();
+    if (parent) removeFoldersOf(parent.base, parent.pid);
+    if (parent && graceMs === 0) removeScratch({ base: parent.base, machine: process.pid });
+    if (graceMs === 0) endGroup(options);
     parentPort?.postMessage("lost");
-    setTimeout(endGroup, graceMs);
+    setTimeout(() => endGroup(options), graceMs);
   });
 }
 
 /** What `setTimeout` can wait; beyond it a timer would fire at once. */
 const longestTimer = 2 ** 31 - 1;
 
-/** A runner has a process group to itself: whatever it has started goes with it. */
-function endGroup(): never {
+/** A runner has a process group to itself: whatever it has started goes with it, and before it what is elsewhere. */
+function endGroup({ mark }: GuardOptions): never {
+  if (mark !== undefined) killMarked({ mark });
   process.kill(0, "SIGKILL");
   throw new Error("unreachable");
 }

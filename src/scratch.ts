@@ -2,7 +2,7 @@
  * Folders in the system's temporary folder, named after the process that they belong to, so that whoever outlives it can
  * clear them away: `tinderbox-<pid>_<what>`. Calls have theirs in `tinderbox-<machine>_calls/<executor>/`.
  */
-import { lstatSync, mkdirSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 /** Where the calls of an executor have their folders; `machine` and `executor` are process numbers, perhaps the same. */
@@ -39,6 +39,17 @@ export function removeScratch(scratch: Scratch): void {
     rmSync(pathOf(scratch), { recursive: true, force: true });
   } catch {
     // What cannot be removed is in nobody's way but the disk's.
+  }
+}
+
+/** Everything of a process that is no more: its sockets, and what else it could not remove. */
+export function removeFoldersOf(base: string, pid: number): void {
+  try {
+    for (const name of readdirSync(base)) {
+      if (name.startsWith(`tinderbox-${pid}_`)) rmSync(join(base, name), { recursive: true, force: true });
+    }
+  } catch {
+    // As above; the next parent tries again.
   }
 }
 

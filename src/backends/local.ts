@@ -11,6 +11,7 @@ import type { Duplex, Readable } from "node:stream";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Lines } from "../lines.ts";
+import { killMarked, markVariable, newMark } from "../mark.ts";
 import { removeScratch } from "../scratch.ts";
 import type { Backend, BootRequest, Machine, MachineExit } from "../ports/backend.ts";
 import type { Connection, Listener } from "../ports/transport.ts";
@@ -39,9 +40,10 @@ export function localBackend(wiring: LocalWiring): Backend {
 export async function launch(request: BootRequest, agent: string, as: "machine" | "executor"): Promise<Machine> {
   const { onParentLoss } = request;
   request.phase("requested");
+  const { mark, value } = newMark(request.env);
   const child = spawn(process.execPath, [...inheritedFlags(), agent, request.address, request.runner], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
-    env: { ...request.env, TINDERBOX_RUNNER: `${as} ${onParentLoss} ${process.pid}` },
+    env: { ...request.env, [markVariable]: value, TINDERBOX_RUNNER: `${as} ${onParentLoss} ${process.pid}` },
     detached: as === "machine",
   });
   const end = (): void => void (as === "machine" ? killGroup(child.pid) : child.kill("SIGKILL"));
@@ -54,6 +56,8 @@ export async function launch(request: BootRequest, agent: string, as: "machine" 
   const base = dirname(dirname(request.address));
   const exited = watch(child, () => {
     end();
+    // What has left its group: programs that a closure has started with a session of their own.
+    killMarked({ mark, pid: child.pid, ended: true });
     const pid = child.pid ?? 0;
     removeScratch(as === "machine" ? { base, machine: pid } : { base, machine: process.pid, executor: pid });
   });
@@ -69,7 +73,11 @@ export async function launch(request: BootRequest, agent: string, as: "machine" 
     ping: () => void (guard.writable && guard.write(beat)),
     kill: end,
     // The end of this process is what tells a runner that drains.
-    exitNow: () => onParentLoss === "kill" && end(),
+    exitNow() {
+      if (onParentLoss !== "kill") return;
+      end();
+      killMarked({ mark, pid: child.pid });
+    },
   };
 }
 

@@ -18,9 +18,9 @@ const args = {
 export const inspectCommand = defineCommand({
   meta: { name: "inspect", description: "Shows one pool, runner, service, task or supervisor, and what is below it" },
   args,
-  run: ({ args: { _, ...parsed } }) =>
+  run: ({ args: parsed }) =>
     explained("inspect", async () => {
-      refuseUnknown(parsed, Object.keys(args), "tinderbox inspect");
+      refuseUnknown(parsed, ["_", ...Object.keys(args)], "tinderbox inspect");
       const { path, pid, json } = parsed;
       if (path === undefined) throw new TypeError("Cannot inspect nothing: give a path, as in inspect pools/media");
       const one = pid === undefined ? undefined : resolveCount(/^\d+$/.test(pid) ? Number(pid) : pid, "--pid", 1);

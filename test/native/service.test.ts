@@ -342,13 +342,12 @@ test("what makes no sense is refused when it is declared", () => {
     try {
       service(name, options as ServiceOptions);
     } catch (error) {
-      expect(error).toBeInstanceOf(TypeError);
-      return (error as Error).message;
+      return `${(error as Error).name}: ${(error as Error).message}`;
     }
     return "accepted";
   };
   const fine = { command: "cat" };
-  expect(refused("a b", fine)).toContain('Cannot declare service "a b"');
+  expect(refused("a b", fine)).toContain('TypeError: Cannot declare service "a b"');
   expect(refused("a", {})).toContain('Cannot use undefined as "command" of service "a"');
   expect(refused("a", { ...fine, args: "x" })).toContain('as "args" of service "a": an array of strings is wanted');
   expect(refused("a", { ...fine, comand: 1 })).toContain('did you mean "command"?');

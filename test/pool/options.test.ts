@@ -24,6 +24,8 @@ test("without options everything has its default", () => {
     spare: 0,
     idleMs: 60_000,
     allow: [],
+    children: [],
+    binaries: [],
     idleCheck: undefined,
     secrets: {},
     setup: undefined,

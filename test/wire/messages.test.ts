@@ -127,7 +127,6 @@ const table: [name: string, message: Message, literal: Buffer][] = [
     bytes("00000013 16 00 00000003 00000000 00000005 00 00010000"),
   ],
   ["close", { type: "close", id: 3 }, bytes("0000000a 17 00 00000003 00000000")],
-  ["tree", { type: "tree", id: 3, text: "[]" }, bytes("0000000c 19 00 00000003 00000000", "[]")],
   [
     "nested",
     {
@@ -153,6 +152,7 @@ const table: [name: string, message: Message, literal: Buffer][] = [
       args: undefined,
     }),
   ],
+  ["tree", { type: "tree", id: 3, text: "[]" }, bytes("0000000c 19 00 00000003 00000000", "[]")],
   [
     "result with references",
     { type: "result", id: 1, value: { ...value, references: [["function", 1, null]] } },

@@ -149,8 +149,7 @@ export class Worker {
    * The caller of one request is told already. Others that share the worker have until the grace is over to be answered: whether it
    * has begun with them cannot be known.
    */
-  abandon(request: Request, reason: "aborted" | "timeout"): void {
-    request.settled = true;
+  abandon(reason: "aborted" | "timeout"): void {
     this.leave(reason);
     if (this.state === "ended") return;
     const why = reason === "aborted" ? "was aborted" : "ran into its timeout";

@@ -248,7 +248,7 @@ export class Workers implements WorkerHost {
     if (request.settled) return;
     this.#queue.delete(request);
     this.failed(request, error);
-    for (const worker of this.#workers) if (worker.inFlight.includes(request)) return worker.abandon(request, reason);
+    for (const worker of this.#workers) if (worker.inFlight.includes(request)) return worker.abandon(reason);
   }
 
   /** Starts as many as are missing, when they may be started. */

@@ -237,7 +237,7 @@ session.send({ type: "hello", token, protocol: protocolVersion, runner, node: pr
 
 function receive(message: Message): void {
   if (message.type === "welcome") {
-    startGuard({ fd: 3, graceMs: 0, lifetimeMs: 0, folder: undefined }, () => process.exit(0));
+    startGuard({ fd: 3, graceMs: 0, lifetimeMs: 0, parent: undefined, mark: undefined }, () => process.exit(0));
     return session.send({ type: "ready" });
   }
   if (message.type === "drain") return session.send({ type: "drain" });
