@@ -1,10 +1,13 @@
 /**
- * The executors of a machine that has several: starts each when the parent says so, notices when one ends or falls
+ * The executors of a machine that has several, under a supervisor of their own: starts each when the parent says so, notices when one ends or falls
  * silent, cleans up behind it, and says how it ended. Decides nothing about calls.
  */
 import { systemClock } from "../src/clock.ts";
 import { launch } from "../src/backends/local.ts";
+import { events } from "../src/events/index.ts";
 import type { Machine } from "../src/ports/backend.ts";
+import type { Child, ExitReason } from "../src/ports/child.ts";
+import { dynamicSupervisorSpec } from "../src/supervisor/dynamic.ts";
 import { Heart } from "../src/wire/heart.ts";
 import type { Message } from "../src/wire/messages.ts";
 import { endStrays } from "./strays.ts";
@@ -29,6 +32,8 @@ interface Member {
 export class Crew {
   readonly #options: CrewOptions;
   readonly #members = new Map<number, Member>();
+  /** Each is temporary: which of them is started again, and when, the parent says. */
+  readonly #tree = dynamicSupervisorSpec({ id: "executors" }, { clock: systemClock, events }).start();
   #drained: (() => void) | undefined;
 
   constructor(options: CrewOptions) {
@@ -36,9 +41,19 @@ export class Crew {
   }
 
   async start(number: number, token: Buffer): Promise<void> {
-    const { agent, address, runner, pool, onParentLoss, output } = this.#options;
     const member: Member = { machine: undefined, stopped: false, reason: null };
     this.#members.set(number, member);
+    const start = (): Promise<Child> => this.#launch(number, member, token);
+    try {
+      await (await this.#tree).startChild({ id: `executor ${number}`, restart: "temporary", start });
+    } catch (error) {
+      const { cause = error } = error as { readonly cause?: unknown };
+      this.#ended(number, null, null, cause instanceof Error ? cause.message : String(cause));
+    }
+  }
+
+  async #launch(number: number, member: Member, token: Buffer): Promise<Child> {
+    const { agent, address, runner, pool, onParentLoss, output } = this.#options;
     const heart = new Heart(systemClock, {
       ping: () => member.machine?.ping(),
       lost: (reason) => {
@@ -47,19 +62,18 @@ export class Crew {
       },
     });
     const env = Object.fromEntries(Object.entries(process.env).filter((entry) => entry[1] !== undefined));
-    try {
-      const where = { runner, pool, address, onParentLoss };
-      const request = { ...where, token, env: env as Record<string, string>, output, phase: () => {} };
-      member.machine = await launch({ ...request, beat: () => heart.beat() }, agent, "executor");
-      if (member.stopped) member.machine.kill();
-      heart.start();
-      const { exitCode = null, signal = null } = await member.machine.exited;
-      this.#ended(number, exitCode, signal, member.reason);
-    } catch (error) {
-      this.#ended(number, null, null, error instanceof Error ? error.message : String(error));
-    } finally {
+    const where = { runner, pool, address, onParentLoss };
+    const request = { ...where, token, env: env as Record<string, string>, output, phase: () => {} };
+    const machine = await launch({ ...request, beat: () => heart.beat() }, agent, "executor");
+    member.machine = machine;
+    if (member.stopped) machine.kill();
+    heart.start();
+    const exited = machine.exited.then(({ exitCode = null, signal = null }): ExitReason => {
       heart.stop();
-    }
+      this.#ended(number, exitCode, signal, member.reason);
+      return "normal";
+    });
+    return { exited, stop: () => machine.kill() };
   }
 
   stop(number: number): void {

@@ -1,4 +1,3 @@
 #!/bin/sh
 echo up
-exec >&-
-exec sleep "$1"
+exec sleep "$1" >&- 2>&-

@@ -1,6 +1,7 @@
 /** Binaries of one test: with a clock and events of their own, real programs, and an end. */
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../../src/clock.ts";
 import { type EventMap, type EventName, Events } from "../../../src/events/index.ts";
@@ -9,7 +10,7 @@ import { type Opener, openers } from "../../../src/native/binary/openers.ts";
 import type { BinaryOptions } from "../../../src/native/binary/options.ts";
 import { BinaryRegistry } from "../../../src/native/binary/registry.ts";
 import { Sources } from "../../../src/native/binary/source.ts";
-import type { ProgramOptions, StartProgram } from "../../../src/native/program.ts";
+import type { Program, ProgramExit, ProgramOptions, StartProgram } from "../../../src/native/program.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
 import { programs } from "../../../src/services.ts";
 import { whenTestEnds } from "../../harness/hooks.ts";
@@ -55,6 +56,36 @@ export function makeLab({ clock = systemClock, cache = join(folder(), "cache"), 
       return seen;
     },
   };
+}
+
+/** A program that does what a test says, in the order that it says. */
+export function fakeProgram() {
+  const exited = Promise.withResolvers<ProgramExit>();
+  const gone = Promise.withResolvers<void>();
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  const stops: string[] = [];
+  const fake: Program = {
+    pid: 1,
+    stdin,
+    stdout,
+    stderr,
+    exited: exited.promise,
+    gone: gone.promise,
+    memory: () => undefined,
+    hold: () => {},
+    kill: () => void stops.push("kill"),
+    async stop() {
+      stops.push("stop");
+      end(143);
+    },
+  };
+  const exit = (status: number): void => exited.resolve({ status, exitCode: status, signal: undefined, oom: false });
+  const end = (status: number): void => {
+    exit(status);
+    for (const stream of [stdout, stderr]) stream.end();
+    gone.resolve();
+  };
+  return { fake, stdin, stdout, stderr, stops, exit, end, gone: gone.resolve };
 }
 
 /** A folder that goes with the test file. */

@@ -66,6 +66,12 @@ describe("a binary that cannot stay up", () => {
     expect(count()).toBe(3);
     void failure(loop.call("e"));
     expect(loop.stats()).toMatchObject({ queued: 1, workers: { starting: 1 } });
+    // It begins from nothing: with the shortest pause.
+    await until("its end", () => loop.stats().restarts === 3);
+    clock.advance(99);
+    expect(loop.stats().workers.starting).toBe(0);
+    clock.advance(1);
+    expect(loop.stats().workers.starting).toBe(1);
   });
 
   test("and comes up the second time serves its caller, who never knows", async () => {
@@ -103,6 +109,31 @@ describe("a binary that cannot stay up", () => {
     expect(started.length).toBeGreaterThan(2);
     expect(missing.stats()).toMatchObject({ restarts: 0, workers: { starting: 0 } });
   });
+});
+
+test("a pause is as short as the first one after something was answered, whoever it was that answered", async () => {
+  const clock = new FakeClock();
+  const { declare, record } = makeLab({ clock });
+  const exited = record("binary.exited");
+  // Its first and its third start end at once.
+  const code = `echo x >>"$0"; case $(wc -l <"$0") in 1|3) exit 1;; esac; echo up; exec cat`;
+  const odd = declare({
+    command: "sh",
+    args: ["-c", code, join(folder(), "starts")],
+    ...lines,
+    ready: /^up/,
+    maxCalls: 1,
+  });
+  const first = odd.call("first");
+  await until("an end", () => exited.length === 1);
+  clock.advance(100);
+  expect(await first).toBe("first");
+  await until("two ends more", () => exited.length === 3);
+  const second = odd.call("second");
+  clock.advance(99);
+  expect(odd.stats().workers.starting).toBe(0);
+  clock.advance(1);
+  expect(await second).toBe("second");
 });
 
 describe("the rule of restarts", () => {
@@ -245,6 +276,19 @@ describe("a worker is replaced between calls", () => {
     expect(dies.stats()).toMatchObject({ restarts: 0, completed: 9, failed: 0 });
   });
 
+  test("so that nobody waits for the next one longer than needed", async () => {
+    const go = join(folder(), "go");
+    const { declare, started } = makeLab();
+    const waits = declare({ ...program("waits-for-a-file.sh"), ...lines, maxCalls: 1 });
+    const first = waits.call(go);
+    await until("the next one", () => started.length === 2 && waits.stats().workers.ready === 1);
+    expect(waits.stats().workers.busy).toBe(1);
+    const second = waits.call("pid");
+    expect(await second).not.toBe("");
+    writeFileSync(go, "");
+    expect(await first).not.toBe(await second);
+  });
+
   test("when it is older than maxAge, once another is up", async () => {
     const clock = new FakeClock();
     const { declare, record } = makeLab({ clock });
@@ -319,6 +363,22 @@ describe("size, min and idle", () => {
     expect(exited.map(({ reason }) => reason)).toEqual(["idle", "idle"]);
     clock.advance(60_000);
     expect(waits.stats().workers).toEqual({ starting: 0, ready: 1, busy: 0 });
+  });
+
+  test("one that is busy is not idle, however long that takes, and is not asked for its health", async () => {
+    const clock = new FakeClock();
+    const { declare } = makeLab({ clock });
+    const go = join(folder(), "go");
+    let probes = 0;
+    const health = { every: "10s", probe: () => void probes++ };
+    const waits = declare({ ...program("waits-for-a-file.sh"), ...lines, size: 2, idle: "10s", health });
+    const call = waits.call(go);
+    await until("it to be busy", () => waits.stats().workers.busy === 1);
+    clock.advance(60_000);
+    expect(waits.stats().workers.busy).toBe(1);
+    writeFileSync(go, "");
+    expect(await call).toMatch(/^\d+$/);
+    expect(probes).toBe(0);
   });
 
   test("with idle alone none is kept, and start() brings one up all the same", async () => {

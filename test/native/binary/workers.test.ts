@@ -14,7 +14,7 @@ import {
 } from "../../../src/errors.ts";
 import { FakeClock } from "../../harness/fake-clock.ts";
 import { until } from "../../harness/until.ts";
-import { bytes, folder, makeLab, program, runs } from "./lab.ts";
+import { bytes, fakeProgram, folder, makeLab, program, runs } from "./lab.ts";
 
 const lines = { protocol: "lines" } as const;
 const failure = (promise: Promise<unknown>): Promise<unknown> =>
@@ -135,10 +135,30 @@ describe("a worker that dies", () => {
     );
   });
 
-  test("after its last answer has still given it", async () => {
-    const { declare } = makeLab();
-    const once = declare({ command: "sh", args: ["-c", 'read -r line; echo "$line"; exit 0'], ...lines });
-    expect(await once.call("only")).toBe("only");
+  test("after its last answer has still given it, and its last words, though they are read later", async () => {
+    const { fake, stdout, stderr, exit, end } = fakeProgram();
+    const { declare } = makeLab({ start: async () => fake });
+    const once = declare({ command: "x", ...lines, pipeline: 2, maxRestarts: 0 });
+    const [first, second] = [once.call("first"), failure(once.call("second"))];
+    await until("a worker", () => once.stats().workers.busy === 1);
+    exit(9);
+    await new Promise((resolve) => setImmediate(resolve));
+    stdout.write("in time\n");
+    expect(await first).toBe("in time");
+    stderr.write("why it ended\n");
+    end(9);
+    expect(await second).toMatchObject({ exitCode: 9, stderr: "why it ended" });
+  });
+
+  test("but leaves its output open keeps nobody waiting", async () => {
+    const { fake, exit, gone } = fakeProgram();
+    const { declare } = makeLab({ start: async () => fake });
+    const open = declare({ command: "x", ...lines, maxRestarts: 0 });
+    const call = failure(open.call("x"));
+    await until("a worker", () => open.stats().workers.busy === 1);
+    exit(3);
+    gone();
+    expect(await call).toMatchObject({ exitCode: 3 });
   });
 });
 
