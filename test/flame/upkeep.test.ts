@@ -133,10 +133,10 @@ describe("children of a pool", () => {
     const pids = () => Promise.all([1, 2].map(() => flame(() => process.pid, { pool: wide })));
     await pids();
     expect(withTag(tag).length).toBe(1);
-    const [service] = withTag(tag);
-    const parentOf = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${service}/status`, "utf8"))![1]);
+    const [first] = withTag(tag);
+    const parentOf = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${first}/status`, "utf8"))![1]);
     process.kill(parentOf, "SIGKILL");
-    await until("its return", () => withTag(tag).length === 1 && withTag(tag)[0] !== service);
+    await until("its return", () => withTag(tag).length === 1 && withTag(tag)[0] !== first);
     await until("both executors", () => wide.stats().slots.free === 2);
   });
 
