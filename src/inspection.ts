@@ -54,7 +54,7 @@ async function close(): Promise<void> {
 function answer(connection: Connection): void {
   connection.hold(false);
   connection.attach({ data() {}, drain() {}, close() {} });
-  void look().then(() => {
+  const tell = (): void => {
     const inspected: Inspected = {
       pid: process.pid,
       script: process.argv[1] ?? "",
@@ -64,5 +64,9 @@ function answer(connection: Connection): void {
     };
     connection.write(Buffer.from(`${JSON.stringify(inspected)}\n`));
     connection.end();
-  });
+  };
+  // Who looks must not be able to end what is looked at.
+  void look()
+    .then(tell)
+    .catch(() => connection.destroy());
 }

@@ -12,6 +12,7 @@ import { refuseUnknown } from "./options.ts";
 import type { Branch } from "./ports/child.ts";
 import type { Timer } from "./ports/clock.ts";
 import { printRunnerOutput } from "./print.ts";
+import { cleanBranches } from "./supervisor/branches.ts";
 
 export interface StopOptions {
   /** What calls may still take. Default: `drainTimeout` of each pool. */
@@ -25,6 +26,8 @@ export interface Member {
   /** Asks others for what `describe` is to tell. */
   look?(): Promise<unknown>;
   stop(options: StopOptions): Promise<unknown>;
+  /** Everything is about to be stopped, by whatever way: what its calls may take from now on. */
+  hurry?(timeoutMs: number): void;
   /** The process has nothing left to do. */
   rest?(): void;
   /** The process exits: synchronous. */
@@ -71,6 +74,8 @@ export function hold(change: 1 | -1): void {
   else if (change === 1 && live === 1) (alive ??= systemClock.timer(2 ** 40, () => {})).hold(true);
 }
 
+/** On listeners of this package, of whichever copy of it. */
+const ours = Symbol.for("tinderbox.signal");
 const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 let attached = false;
 
@@ -87,8 +92,8 @@ function attachToProcess(): void {
   });
   for (const signal of signals) {
     const listener = (): void => {
-      // The application that listens itself decides when to stop: it calls shutdown().
-      if (process.listenerCount(signal) > 1) return;
+      // The application that listens itself decides when to stop: it calls shutdown(). Another copy of the package is none.
+      if (process.listeners(signal).some((other) => !(ours in other))) return;
       const end = (): void => {
         process.off(signal, listener);
         process.kill(process.pid, signal);
@@ -98,6 +103,7 @@ function attachToProcess(): void {
       stopping = true;
       void shutdown().finally(end);
     };
+    Object.defineProperty(listener, ours, { value: true });
     // Before the application's: one that listens once is no longer counted when it has been called.
     process.prependListener(signal, listener);
   }
@@ -127,6 +133,11 @@ export async function shutdown(options: StopOptions = {}): Promise<void> {
 
 /** Also on a runner, which ends what it was given to keep up. */
 async function stopEverything(options: StopOptions = {}): Promise<void> {
+  const { timeout } = options;
+  if (timeout !== undefined) {
+    const timeoutMs = resolveDuration(timeout, '"timeout" of shutdown()');
+    for (const member of members) member.hurry?.(timeoutMs);
+  }
   const of = (kind: Member["kind"]): Member[] => [...members].filter((member) => member.kind === kind);
   for (const tree of of("tree").toReversed()) await tree.stop(options);
   await Promise.all(of("pool").map((pool) => pool.stop(options)));
@@ -135,7 +146,7 @@ async function stopEverything(options: StopOptions = {}): Promise<void> {
 
 /** What there is to see, in the order of its start. */
 export function describeEverything(): readonly Branch[] {
-  return [...members].flatMap((member) => member.describe() ?? []);
+  return cleanBranches([...members].map((member) => member.describe()));
 }
 
 place.upkeep.add({ describe: describeEverything, stop: stopEverything });

@@ -3,7 +3,7 @@
  * add up: what is started by something started by us carries ours too.
  */
 import { randomBytes } from "node:crypto";
-import { hasInEnvironment, listProcesses, signalProcess } from "./proc.ts";
+import { hasInEnvironment, listProcesses, readProcess, signalProcess } from "./proc.ts";
 
 export const markVariable = "TINDERBOX_MARK";
 
@@ -14,13 +14,17 @@ export const watchdogVariable = "TINDERBOX_WATCHDOG";
 export const ownMark = `${process.pid}.${randomBytes(12).toString("hex")}`;
 
 let made = 0;
+let since: number | undefined;
 
-/** For one program: what finds it and its descendants, and the value of the variable that it is to have. */
-export function newMark(environment: Readonly<Record<string, string | undefined>> = process.env): {
-  readonly mark: string;
-  readonly value: string;
-} {
-  const mark = `${ownMark}:${++made};`;
+/**
+ * For one program or runner: what finds it and its descendants, and the value of the variable that it is to have. A runner looks
+ * after itself when we are gone, so its marks are not those that the watchdog of our programs looks for.
+ */
+export function newMark(
+  environment: Readonly<Record<string, string | undefined>>,
+  of: "program" | "runner",
+): { readonly mark: string; readonly value: string } {
+  const mark = `${ownMark}${of === "runner" ? "/runner" : ""}:${++made};`;
   return { mark, value: (environment[markVariable] ?? process.env[markVariable] ?? "") + mark };
 }
 
@@ -36,10 +40,14 @@ export interface Trace {
 /** Those that carry the mark or are of the program's session, and all that descend from these. */
 export function findMarked({ mark, pid: leader, ended = false }: Trace): number[] {
   const all = listProcesses().filter(({ pid }) => pid !== process.pid);
+  // Nobody who is older than this process has a mark of it: most of a machine need not be read.
+  since ??= readProcess(process.pid)?.started ?? 0;
   // Numbers are not given again while a session of that number has members.
   const session = ended && all.some(({ pid }) => pid === leader) ? undefined : leader;
   const found = new Set(
-    all.filter((each) => each.session === session || hasInEnvironment(each.pid, mark)).map(({ pid }) => pid),
+    all
+      .filter((each) => each.session === session || (each.started >= since! && hasInEnvironment(each.pid, mark)))
+      .map(({ pid }) => pid),
   );
   for (let before = -1; before < found.size;) {
     before = found.size;

@@ -3,8 +3,8 @@ import { systemClock } from "./clock.ts";
 import { events } from "./events/index.ts";
 import { join } from "./lifecycle.ts";
 import type { Pool } from "./pool/handle.ts";
-import { dynamicSupervisorSpec } from "./supervisor/dynamic.ts";
-import type { DynamicSupervisor } from "./supervisor/dynamic.ts";
+import type { ChildSpec } from "./ports/child.ts";
+import { type DynamicSupervisor, dynamicSupervisorSpec } from "./supervisor/dynamic.ts";
 
 const started = new Set<Pool>();
 let tree: Promise<DynamicSupervisor> | undefined;
@@ -23,6 +23,7 @@ export function keepPool(pool: Pool, supervised: boolean): void {
         return children.length === 0 ? undefined : { ...branch, children };
       },
       look: () => Promise.all([...started].map((each) => each.look())),
+      hurry: (timeoutMs) => started.forEach((each) => each.hurry(timeoutMs)),
       stop: (options) => Promise.all([...started].map((each) => each.close(options))),
       rest: () => started.forEach((each) => void each.rest()),
       exitNow: () => started.forEach((each) => each.exitNow()),
@@ -31,7 +32,8 @@ export function keepPool(pool: Pool, supervised: boolean): void {
   if (started.has(pool)) return;
   started.add(pool);
   if (supervised) return;
-  const spec = { ...pool.spec, start: () => pool.child };
+  const { id, type, shutdown } = pool;
+  const spec: ChildSpec = { id, type, shutdown, restart: "temporary", start: () => pool.child };
   void tree
     .then((supervisor) => supervisor.startChild(spec))
     .catch((error: unknown) => {

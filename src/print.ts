@@ -41,10 +41,14 @@ export function printServices(events: Printing): void {
   });
 }
 
-/** Control characters would let a runner rewrite the terminal or forge a line; colours are harmless and stay. */
+/**
+ * Control characters would let a runner rewrite the terminal or forge a line, and those that turn the direction of writing show what
+ * is not there; colours are harmless and stay.
+ */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}(\[[\d;]*m)?/gu, (found: string, colour = "") => {
+  return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069](\[[\d;]*m)?/gu, (found: string, colour = "") => {
     if (found === "\t" || (found[0] === "\u001b" && colour)) return found;
-    return `\\x${found.charCodeAt(0).toString(16).padStart(2, "0")}${colour}`;
+    const code = found.charCodeAt(0);
+    return `${code < 0x100 ? "\\x" : "\\u"}${code.toString(16).padStart(2, "0")}${colour}`;
   });
 }

@@ -6,6 +6,8 @@ export interface FoundProcess {
   readonly parent: number;
   readonly group: number;
   readonly session: number;
+  /** In ticks since the machine was started. */
+  readonly started: number;
 }
 
 /** Every process that still runs: one that has ended and waits to be read by its parent is none. */
@@ -23,9 +25,10 @@ export function readProcess(pid: number): FoundProcess | undefined {
   const stat = readOf(pid, "stat");
   if (stat === undefined) return undefined;
   // The name in parentheses may hold anything, parentheses too.
-  const [state, parent, group, session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   if (state === "Z" || state === "X") return undefined;
-  return { pid, parent: Number(parent), group: Number(group), session: Number(session) };
+  const [parent, group, session] = fields.map(Number) as [number, number, number];
+  return { pid, parent, group, session, started: Number(fields[18]) };
 }
 
 /** Whether the environment that the process was started with holds this text. */

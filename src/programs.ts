@@ -14,29 +14,42 @@ import { Sources, defaultFolder } from "./native/binary/source.ts";
 import type { AnyBinary, JsonBinary, OneShotBinary, TypedOptions, WorkerBinary } from "./native/binary/types.ts";
 import { hold, join } from "./lifecycle.ts";
 import type { Branch } from "./ports/child.ts";
-import { programs } from "./services.ts";
+import { startProgram } from "./services.ts";
 
 const binaries = new BinaryRegistry({
   clock: systemClock,
   events,
-  startProgram: programs.start,
+  startProgram: (options) => {
+    const started = startProgram(options);
+    // After the programs themselves: what uses them ends before them.
+    keep();
+    return started;
+  },
   sources: new Sources({ clock: systemClock, openers, folder: defaultFolder }),
   live: hold,
 });
 
-join({
-  kind: "programs",
-  describe() {
-    const children = binaries.all().flatMap((each): Branch[] => {
-      const { detail, children: workers } = each.describe();
-      const stats = each.stats();
-      const used = workers.length + stats.running + stats.queued > 0;
-      return used ? [{ ...branch, id: each.name, detail, children: workers }] : [];
-    });
-    return children.length === 0 ? undefined : { ...branch, id: "binaries", children };
-  },
-  stop: () => Promise.all(binaries.all().map((each) => each.close())),
-});
+let kept = false;
+
+/** From the first start on. */
+function keep(): void {
+  if (kept) return;
+  kept = true;
+  join({
+    kind: "programs",
+    describe() {
+      const children = binaries.all().flatMap((each): Branch[] => {
+        const { detail, children: workers } = each.describe();
+        const stats = each.stats();
+        const used = workers.length + stats.running + stats.queued > 0;
+        return used ? [{ ...branch, id: each.name, detail, children: workers }] : [];
+      });
+      return children.length === 0 ? undefined : { ...branch, id: "binaries", children };
+    },
+    stop: (options) => Promise.all(binaries.all().map((each) => each.close(options))),
+  });
+}
+
 const branch = { type: "supervisor", status: "running", restarts: 0, since: systemClock.wall() } as const;
 
 /** A handle that a closure has captured. */

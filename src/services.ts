@@ -5,6 +5,7 @@ import { place } from "./context.ts";
 import { events } from "./events/index.ts";
 import { join } from "./lifecycle.ts";
 import { Programs } from "./native/process.ts";
+import type { StartProgram } from "./native/program.ts";
 import type { ServiceOptions } from "./native/service/options.ts";
 import type { Printer } from "./native/service/output.ts";
 import { type ServiceDeps, serviceSpec } from "./native/service/service.ts";
@@ -26,7 +27,14 @@ export const programs = new Programs({
   stray: (name, pids) => events.emit("program.stray", { name, pids }),
 });
 
-join({ kind: "programs", describe: () => undefined, stop: () => programs.stop() });
+let kept = false;
+
+/** From the first program on: who only imports the package has no listeners for signals from it. */
+export const startProgram: StartProgram = (options) => {
+  if (!kept) join({ kind: "programs", describe: () => undefined, stop: () => programs.stop() });
+  kept = true;
+  return programs.start(options);
+};
 
 let printing = false;
 
@@ -37,7 +45,7 @@ const deps: ServiceDeps = {
   start: (options) => {
     if (!printing) printServices(events);
     printing = true;
-    return programs.start(options);
+    return startProgram(options);
   },
   environment: () => process.env,
   printer,

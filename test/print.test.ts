@@ -22,6 +22,7 @@ test.each([
   ["\u001b[31", "\\x1b[31"],
   ["\u001b\u001b[31m", "\\x1b\u001b[31m"],
   ["\u001b[31;\u001b[2Jm", "\\x1b[31;\\x1b[2Jm"],
+  ["a\u202eb\u2028c\u2066", "a\\u202eb\\u2028c\\u2066"],
 ])("%j is printed as %j", (text, shown) => {
   expect(printable(text)).toBe(shown);
 });

@@ -40,7 +40,7 @@ export function localBackend(wiring: LocalWiring): Backend {
 export async function launch(request: BootRequest, agent: string, as: "machine" | "executor"): Promise<Machine> {
   const { onParentLoss } = request;
   request.phase("requested");
-  const { mark, value } = newMark(request.env);
+  const { mark, value } = newMark(request.env, "runner");
   const child = spawn(process.execPath, [...inheritedFlags(), agent, request.address, request.runner], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
     env: { ...request.env, [markVariable]: value, TINDERBOX_RUNNER: `${as} ${onParentLoss} ${process.pid}` },

@@ -7,7 +7,7 @@ import type { Branch } from "../ports/child.ts";
 import { printable } from "../print.ts";
 import { linesOf } from "../supervisor/tree.ts";
 import { explained } from "./explain.ts";
-import { branchAt, lookAround } from "./look.ts";
+import { branchAt, jsonOf, lookAround } from "./look.ts";
 
 const args = {
   path: { type: "positional", required: false, description: "As ps shows it, e.g. pools/media/media-1 or app/web" },
@@ -35,9 +35,7 @@ export const inspectCommand = defineCommand({
         const pids = found.map((each) => each.pid).join(", ");
         throw new TypeError(`Cannot choose ${show(path)}: the parents ${pids} have one; add --pid`);
       }
-      process.stdout.write(
-        json ? `${JSON.stringify({ pid: only.pid, ...only.branch }, null, 2)}\n` : asText(only.pid, path, only.branch),
-      );
+      process.stdout.write(json ? jsonOf({ pid: only.pid, ...only.branch }) : asText(only.pid, path, only.branch));
     }),
 });
 

@@ -83,3 +83,9 @@ export function branchAt(trees: readonly Branch[], path: string): Branch | undef
   }
   return undefined;
 }
+
+/** JSON for terminals, too: what could move a cursor is written as an escape. */
+export function jsonOf(value: unknown): string {
+  const escaped = (found: string): string => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return `${JSON.stringify(value, null, 2).replace(/[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, escaped)}\n`;
+}

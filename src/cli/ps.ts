@@ -6,7 +6,7 @@ import { printable } from "../print.ts";
 import { linesOf } from "../supervisor/tree.ts";
 import { Arguments } from "./arguments.ts";
 import { explained } from "./explain.ts";
-import { type Looked, lookAround } from "./look.ts";
+import { type Looked, jsonOf, lookAround } from "./look.ts";
 
 const args = {
   pid: { type: "string", valueHint: "number", description: "Of one parent (Default: all of this user)" },
@@ -24,7 +24,7 @@ export const psCommand = defineCommand({
       const given = new Arguments("tinderbox ps", parsed, rawArgs, Object.keys(args));
       const parents = await lookAround(given.text("pid") === undefined ? undefined : given.count("pid", 1));
       const seen = parents.map(({ pid, inspected }) => inspected ?? { pid });
-      process.stdout.write(parsed.json ? `${JSON.stringify(seen, null, 2)}\n` : asText(parents));
+      process.stdout.write(parsed.json ? jsonOf(seen) : asText(parents));
     }),
 });
 

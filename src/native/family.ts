@@ -75,12 +75,13 @@ export class Family {
     }
   }
 
-  /** What has left its group before it was put there carries the mark all the same. Returns what cannot be ended. */
+  /** Until nothing is left, by whatever trace. Returns what cannot be ended. */
   async sweep(): Promise<readonly number[]> {
     const { clock, cgroup, mark, pid } = this.#deps;
     const deadline = clock.now() + longestEndMs;
     for (let wait = shortestLookMs; ; wait = Math.min(longestLookMs, wait * 2)) {
-      const left = killMarked({ mark, pid, ended: true }, 1);
+      // From its first instruction on it was in its group; a look at every process of the machine would find nothing else.
+      const left = cgroup?.contains ? cgroup.members() : killMarked({ mark, pid, ended: true }, 1);
       if (left.length === 0 && (cgroup?.remove() ?? true)) return [];
       if (clock.now() >= deadline) return left;
       await pause(clock, wait);
@@ -95,6 +96,6 @@ export class Family {
 }
 
 /** Waits, as a reason for this process to stay. */
-export function pause(clock: Clock, ms: number): Promise<void> {
+function pause(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => clock.timer(ms, resolve).hold(true));
 }

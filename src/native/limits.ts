@@ -3,7 +3,10 @@ import { type Size, resolveSize } from "../duration.ts";
 import { refuseUnknown, resolveBoolean, resolveCount, show } from "../options.ts";
 
 export interface Limits {
-  /** Memory of the program and all that it starts; beyond it the kernel ends it. */
+  /**
+   * Memory of the program and all that it starts; beyond it the kernel ends it. Where no control group can be made it is the address
+   * space of each of its processes on its own, and an allocation beyond it fails.
+   */
   readonly memory?: Size;
   /** Cores that it may keep busy, e.g. 0.5. */
   readonly cpu?: number;

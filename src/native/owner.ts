@@ -1,10 +1,12 @@
 /** What all programs of this process share: the folder of their control groups, and the watchdog while any of them runs. */
 import { CommandError } from "../errors.ts";
 import { ownMark } from "../mark.ts";
+import { show } from "../options.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Timer } from "../ports/clock.ts";
 import { Cgroup, type Hierarchies, findHierarchies, removeGroup } from "./cgroup.ts";
 import type { ResolvedLimits } from "./limits.ts";
+import { reapDead } from "./reap.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface OwnerDeps {
@@ -18,6 +20,9 @@ export interface OwnerDeps {
 }
 
 let owners = 0;
+/** Once in the life of a process. */
+let reaped = false;
+const reapMs = 500;
 
 /** The next program often starts soon. */
 const lingerMs = 1_000;
@@ -41,11 +46,22 @@ export class Owner {
     return (this.#watchdog ??= new Watchdog(this.#folders()));
   }
 
-  /** Before a program is started. The result is called when nothing is left of it. */
-  enter(): () => void {
+  /**
+   * Before a program is started. The result is called when nothing is left of it.
+   *
+   * @throws CommandError when there can be no watchdog: a program that nobody watches could outlive us.
+   */
+  enter(command: string): () => void {
+    this.watchdog.start();
+    if (this.watchdog.pid === undefined) {
+      const what = "the system has no process or file descriptor left for its watchdog";
+      throw new CommandError(`Cannot start ${show(command)}: ${what}; see ulimit -u and ulimit -n`, { command });
+    }
     this.#programs++;
     this.#linger?.cancel();
-    this.watchdog.start();
+    // Beside the work of this process, and not for one that ends at once.
+    if (!reaped) this.#deps.clock.timer(reapMs, () => reapDead(this.#folders()));
+    reaped = true;
     let left = false;
     return () => {
       if (left) return;

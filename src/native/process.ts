@@ -5,11 +5,12 @@ import { statSync } from "node:fs";
 import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { CommandError } from "../errors.ts";
-import { newMark } from "../mark.ts";
+import { markVariable, newMark } from "../mark.ts";
 import { show } from "../options.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Cgroup } from "./cgroup.ts";
 import { findCommand } from "./command.ts";
-import { Family, pause } from "./family.ts";
+import { Family } from "./family.ts";
 import { resolveLimits } from "./limits.ts";
 import { Owner, type OwnerDeps } from "./owner.ts";
 import { defaultGraceMs } from "./stop.ts";
@@ -51,25 +52,24 @@ export class Programs {
     }
     const file = findCommand(command, env["PATH"], cwd);
     const limits = resolveLimits(options.limits, name);
-    const { mark, value } = newMark(env);
-    const leave = this.#owner.enter();
+    const { mark, value } = newMark(env, "program");
+    const leave = this.#owner.enter(command);
+    let cgroup: Cgroup | undefined;
+    let child: Spawned | undefined;
     try {
-      const cgroup = this.#owner.cgroup(limits, name);
+      cgroup = this.#owner.cgroup(limits, name);
       const wrapper = wrapperOf(limits, cgroup);
-      const child = spawn(wrapper ? "/bin/sh" : file, wrapper ? [...wrapper, file, ...args] : args, {
+      child = spawn(wrapper ? "/bin/sh" : file, wrapper ? [...wrapper, file, ...args] : args, {
         stdio: ["pipe", "pipe", "pipe"],
         cwd,
-        env: { ...env, TINDERBOX_MARK: value },
+        env: { ...env, [markVariable]: value },
         // A session of its own: a terminal's signals are not for it, and ours reach its whole group.
         detached: true,
       });
-      child.stdin.on("error", () => {});
-      if (child.pid === undefined) {
-        const [error] = (await once(child, "error")) as [NodeJS.ErrnoException];
-        cgroup?.remove();
-        throw new CommandError(`Cannot start ${show(command)}: ${reasonOf(error)}`, { command, cause: error });
-      }
+      // Without a process there are no pipes either.
+      if (child.pid === undefined) throw ((await once(child, "error")) as [Error])[0];
       const { pid } = child;
+      child.stdin.on("error", () => {});
       this.#owner.watchdog.add({ pid, stopSignal, graceMs });
       const family = new Family({ pid, mark, cgroup, clock: this.#deps.clock });
       const program = new NativeProgram(child, family, { ...this.#deps, stopSignal, graceMs, name });
@@ -81,13 +81,23 @@ export class Programs {
       });
       return program;
     } catch (error) {
+      child?.kill("SIGKILL");
+      cgroup?.remove();
       leave();
-      throw error;
+      if (error instanceof CommandError) throw error;
+      throw new CommandError(`Cannot start ${show(command)}: ${reasonOf(error as Error)}`, { command, cause: error });
     }
   };
 }
 
+/** Waits, and is no reason for this process to stay. */
+function quietly(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.timer(ms, resolve));
+}
+
 function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+  if (code === "EMFILE" || code === "ENFILE")
+    return "no file descriptor is left for its pipes; see ulimit -n, or run fewer at a time";
   if (code === "ENOEXEC") return "it is no program of this system; a script needs a first line such as #!/bin/sh";
   if (code === "E2BIG")
     return "its arguments and environment are too long for the system; pass them by stdin or a file";
@@ -123,6 +133,7 @@ class NativeProgram implements Program {
   /** Set once it was told to end: until then what it leaves behind has time. */
   #deadline: number | undefined;
   #left = false;
+  #told = false;
 
   constructor(child: Spawned, family: Family, deps: StopDeps) {
     this.#child = child;
@@ -151,7 +162,7 @@ class NativeProgram implements Program {
   }
 
   async stop(graceMs = this.#deps.graceMs): Promise<void> {
-    const { clock, stopSignal } = this.#deps;
+    const { clock } = this.#deps;
     const deadline = clock.now() + graceMs;
     const first = this.#deadline === undefined;
     this.#deadline = Math.min(this.#deadline ?? Infinity, deadline);
@@ -160,7 +171,7 @@ class NativeProgram implements Program {
       if (first && !this.#left) {
         this.stdin.end();
         await this.#family.over(clock.now() + Math.min(hintMs, graceMs / 4), () => !this.#left);
-        if (!this.#left) this.#family.signal(stopSignal);
+        if (!this.#left) this.#tell();
       }
       await this.#family.over(this.#deadline, () => !this.#left);
       if (!this.#left) this.kill();
@@ -168,6 +179,13 @@ class NativeProgram implements Program {
     } finally {
       this.hold(false);
     }
+  }
+
+  /** Once: a second signal would end what a program does to end well. */
+  #tell(): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#family.signal(this.#deps.stopSignal);
   }
 
   kill(): void {
@@ -189,7 +207,7 @@ class NativeProgram implements Program {
     const exit = await ended;
     const { clock } = this.#deps;
     if (this.#deadline !== undefined && this.#deadline > clock.now()) {
-      this.#family.signal(this.#deps.stopSignal);
+      this.#tell();
       await this.#family.over(this.#deadline);
     }
     await this.#family.end();
@@ -207,13 +225,14 @@ class NativeProgram implements Program {
   async #finish(stream: Readable): Promise<void> {
     const { clock } = this.#deps;
     const counted = stream as Readable & { readonly bytesRead: number };
-    const end = clock.now() + longestRestMs;
-    for (let seen = -1; !stream.destroyed && clock.now() < end; await pause(clock, restMs)) {
+    let end = clock.now() + longestRestMs;
+    for (let seen = -1; !stream.destroyed && clock.now() < end; await quietly(clock, restMs)) {
       // What is there already is still to be read, however slowly.
-      if (counted.bytesRead === seen && stream.readableLength === 0 && !stream.isPaused()) break;
+      if (stream.readableLength > 0 || stream.isPaused()) end = clock.now() + longestRestMs;
+      else if (counted.bytesRead === seen) break;
       seen = counted.bytesRead;
     }
-    stream.push(null);
+    // Not an end: whoever reads may learn that there could have been more.
     stream.destroy();
   }
 }

@@ -42,9 +42,11 @@ export class Watchdog {
       env,
       detached: true,
     });
+    watchdog.on("error", () => {});
+    // No process or descriptor is left for it; the next start tries again.
+    if (watchdog.pid === undefined) return;
     this.#process = watchdog;
     watchdog.stdin!.on("error", () => {});
-    watchdog.on("error", () => {});
     watchdog.on("exit", () => {
       if (this.#process !== watchdog) return;
       this.#process = undefined;

@@ -3,7 +3,7 @@ import { type RunnerInfo, place } from "../context.ts";
 import { handleOf } from "../value/port.ts";
 import { type Duration, resolveDuration } from "../duration.ts";
 import { TinderboxError } from "../errors.ts";
-import type { Branch, Child, ChildSpec, ExitReason, StartContext } from "../ports/child.ts";
+import type { Branch, Child, ExitReason, StartContext } from "../ports/child.ts";
 import { refuseUnknown } from "../options.ts";
 import type { Backend } from "../ports/backend.ts";
 import type { CallRequest } from "./call.ts";
@@ -36,6 +36,8 @@ export class Pool {
   #running: RunningPool | undefined;
   #closed = false;
   #exit = Promise.withResolvers<ExitReason>();
+  /** For its calls, when everything is ended. */
+  #deadline = Infinity;
   /** What `resize` has set; it outlives the runners. */
   #bounds: { readonly min?: number; readonly max?: number } = {};
 
@@ -56,13 +58,19 @@ export class Pool {
     return this.name;
   }
 
-  /** What else a supervisor is to know of it. It is never started again by itself: it repairs itself. */
-  get spec(): Omit<ChildSpec, "start"> {
-    return { id: this.name, type: "supervisor", restart: "temporary", shutdown: "infinity" };
+  get type(): "supervisor" {
+    return "supervisor";
   }
 
-  readonly type = "supervisor";
-  readonly shutdown = "infinity";
+  /** One that was closed stays so; with others that are started again it is opened again. */
+  get restart(): "transient" {
+    return "transient";
+  }
+
+  /** It has clocks of its own: `drainTimeout`. */
+  get shutdown(): "infinity" {
+    return "infinity";
+  }
 
   /**
    * Begins to hold `min` runners. Without it the first call does. Does nothing on a runner. A supervisor calls it, too, for a
@@ -145,7 +153,8 @@ export class Pool {
     const { timeout } = options;
     const timeoutMs = timeout === undefined ? undefined : resolveDuration(timeout, `"timeout" of close()`);
     this.#closed = true;
-    await this.#running?.close(timeoutMs);
+    const leftMs = Math.max(0, this.#deadline - this.#host.clock.now());
+    await this.#running?.close(Math.min(timeoutMs ?? this.options.drainTimeoutMs, leftMs));
     this.#exit.resolve("shutdown");
   }
 
@@ -157,8 +166,14 @@ export class Pool {
     await running.close();
   }
 
+  /** Whoever closes it from now on has at most this much time for its calls. */
+  hurry(timeoutMs: number): void {
+    this.#deadline = this.#host.clock.now() + timeoutMs;
+  }
+
   #reopen(): void {
     this.#closed = false;
+    this.#deadline = Infinity;
     this.#running = undefined;
     this.#exit = Promise.withResolvers();
   }

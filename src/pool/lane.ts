@@ -91,6 +91,7 @@ export class Lane implements LanePlace {
   /** What it keeps up, when somebody looked last. */
   tree: readonly Branch[] = [];
   #looks = 0;
+  #looking: Promise<void> | undefined;
   #seen: ((id: number) => void) | undefined;
   #asked: { resolve(value: unknown): void; reject(error: unknown): void } | undefined;
 
@@ -215,8 +216,12 @@ export class Lane implements LanePlace {
   }
 
   /** Asks what it keeps up besides calls. One that does not answer in time keeps the tree that was seen last. */
-  async look(clock: Clock): Promise<void> {
-    if (!this.ready || !this.open) return;
+  look(clock: Clock): Promise<void> {
+    if (!this.ready || !this.open) return Promise.resolve();
+    return (this.#looking ??= this.#look(clock).finally(() => (this.#looking = undefined)));
+  }
+
+  async #look(clock: Clock): Promise<void> {
     const number = (this.#looks = (this.#looks + 1) % 2 ** 31);
     this.send({ type: "tree", id: number, text: "" });
     await new Promise<void>((resolve) => {

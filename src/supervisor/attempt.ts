@@ -18,6 +18,7 @@ export class Attempt {
   readonly #abort = new AbortController();
   readonly #reject: (error: unknown) => void;
   #timer: Timer | undefined;
+  #answered = false;
 
   constructor(spec: ResolvedSpec, path: Path, extra: readonly unknown[], host: SupervisorHost) {
     this.#spec = spec;
@@ -28,7 +29,11 @@ export class Attempt {
     this.#reject = reject;
     begin(spec, { signal: this.#abort.signal, path }, extra)
       .then((child) => child && new Life(child, path, host))
-      .then((life) => (this.#abort.signal.aborted ? this.#late(life) : resolve(life)))
+      .then((life) => {
+        if (this.#abort.signal.aborted) return this.#late(life);
+        this.#answered = true;
+        return resolve(life);
+      })
       .catch(reject);
   }
 
@@ -36,6 +41,8 @@ export class Attempt {
   abort(mode: "shutdown" | "kill" = "shutdown"): void {
     const { clock, forgetMs = defaultForgetMs } = this.#host;
     const { shutdown } = this.#spec;
+    // Whoever has asked for it is about to have it, and will end it.
+    if (this.#answered) return;
     const first = !this.#abort.signal.aborted;
     if (first) this.#abort.abort(new AbortError(`Cannot start child ${show(this.#spec.id)}: its start was aborted`));
     else if (mode === "shutdown") return;

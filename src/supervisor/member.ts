@@ -1,6 +1,7 @@
 /** A child as its supervisor keeps it: the specification, and what has become of it. */
 import type { Branch, Child, ExitReason } from "../ports/child.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
+import { cleanBranches } from "./branches.ts";
 import type { Life } from "./life.ts";
 import type { ResolvedSpec } from "./spec.ts";
 
@@ -74,9 +75,13 @@ export class Member {
   }
 
   /** What a child says about itself is an extra; one that fails at it is shown without. */
-  #described(): object {
+  #described(): Pick<Branch, "detail" | "children"> {
     try {
-      return this.life?.child.describe?.() ?? {};
+      const { detail, children } = this.life?.child.describe?.() ?? {};
+      return {
+        ...(typeof detail === "string" ? { detail } : {}),
+        ...(Array.isArray(children) ? { children: cleanBranches(children) } : {}),
+      };
     } catch {
       return {};
     }

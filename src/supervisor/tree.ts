@@ -24,5 +24,10 @@ function lineOf({ id, type, status, restarts, detail }: Branch): string {
   const facts = [type === "supervisor" ? `${type}, ${status}` : status];
   if (restarts > 0) facts.push(`${restarts} ${restarts === 1 ? "restart" : "restarts"}`);
   if (detail) facts.push(detail);
-  return printable(`${id} (${facts.join(", ")})`);
+  return plain(`${id} (${facts.join(", ")})`);
+}
+
+/** Colours of a child's own words would run on into the rest of the tree. */
+function plain(text: string): string {
+  return printable(text).replaceAll("\u001b", "\\x1b");
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import {
@@ -15,6 +15,7 @@ import {
 } from "tinderbox";
 import { newTag, vice, withTag } from "../native/lab.ts";
 import { expectNoFolderLeft, expectNoProcessLeft } from "../harness/leaks.ts";
+import { testRun } from "../harness/run.ts";
 import { repository } from "../harness/script-folder.ts";
 import { runScript, startScript } from "../harness/script.ts";
 import { until } from "../harness/until.ts";
@@ -277,11 +278,11 @@ describe("tinderbox ps and inspect", () => {
       /^└─ app \(supervisor, running\)$/,
       /^ {3}├─ media \(supervisor, running, 1 ready, 0 booting; 0 busy, 1 free, 0 queued\)$/,
       /^ {3}│ {2}└─ media-1 \(supervisor, running, ready, machine \d+, 0 busy, 1 calls\)$/,
-      /^ {3}│ {5}├─ binaries \(supervisor, running\)$/,
-      /^ {3}│ {5}│ {2}└─ cat \(supervisor, running, .*\)$/,
-      /^ {3}│ {5}│ {5}└─ cat \d+ \(running, 1 calls, 0 in flight\)$/,
-      /^ {3}│ {5}└─ children \(supervisor, running\)$/,
-      /^ {3}│ {8}└─ hot \(running, pid \d+\)$/,
+      /^ {3}│ {5}├─ children \(supervisor, running\)$/,
+      /^ {3}│ {5}│ {2}└─ hot \(running, pid \d+\)$/,
+      /^ {3}│ {5}└─ binaries \(supervisor, running\)$/,
+      /^ {3}│ {8}└─ cat \(supervisor, running, .*\)$/,
+      /^ {3}│ {11}└─ cat \d+ \(running, 1 calls, 0 in flight\)$/,
       /^ {3}└─ odd \(running, pid \d+\)$/,
     ];
     const lines = shown.trimEnd().split("\n");
@@ -289,7 +290,7 @@ describe("tinderbox ps and inspect", () => {
     const one = await runScript(main, { args: ["inspect", "app/media/media-1"] });
     expect(one.stdout).toMatch(/^path: {5}app\/media\/media-1$/m);
     expect(one.stdout).toMatch(/^status: {3}running for .*$/m);
-    expect(one.stdout).toMatch(/^└─ children \(supervisor, running\)$/m);
+    expect(one.stdout).toMatch(/^├─ children \(supervisor, running\)$/m);
     const json = await runScript(main, { args: ["inspect", "app", "--json", "--pid", String(script.pid)] });
     expect(JSON.parse(json.stdout)).toMatchObject({ pid: script.pid, id: "app", type: "supervisor" });
     const none = await runScript(main, { args: ["inspect", "app/nothing"] });
@@ -332,4 +333,102 @@ test("a tree that nobody keeps costs no socket: a process that has nothing up ha
     console.log(readdirSync(tmpdir()).filter((name) => name.startsWith("tinderbox-" + process.pid)).length);
   `);
   expect(stdout).toBe("0\n");
+});
+
+test("runners that drain are not ended by the watchdog of their parent's programs", async () => {
+  const tag = newTag();
+  const folder = mkdtempSync(join(testRun.folder, "drain-"));
+  const script = startScript(`
+    import { existsSync, writeFileSync } from "node:fs";
+    import { flame, live, pool, service, supervisor } from "tinderbox";
+    await supervisor({ children: [service("hot", { command: "${vice("never-reads-stdin")}", args: ["${tag}"], ready: /up/, stop: { grace: "200ms" } })] }).start();
+    const slow = pool("slow", { max: 1, onParentLoss: "drain" });
+    const told = live(() => console.log("running"));
+    await flame(async () => {
+      await told();
+      while (!existsSync("${folder}/go")) await new Promise((resolve) => setTimeout(resolve, 20));
+      writeFileSync("${folder}/done", "");
+    }, { pool: slow });
+  `);
+  await script.see(/running/);
+  script.kill("SIGKILL");
+  await until("the end of the service", () => withTag(tag).length === 0);
+  writeFileSync(join(folder, "go"), "");
+  await until("the end of the call", () => existsSync(join(folder, "done")));
+  await expectNoProcessLeft();
+});
+
+test("what a child tells of itself cannot harm who looks, or its runner", async () => {
+  const odd = (id: string, words: () => unknown): ChildSpec => ({
+    id,
+    start: () => {
+      const { promise, resolve } = Promise.withResolvers<"shutdown">();
+      return { exited: promise, stop: () => resolve("shutdown"), describe: words as never };
+    },
+  });
+  const one = own("odd", {
+    children: [
+      odd("big", () => ({ detail: 10n, status: "fine" })),
+      odd("throws", () => {
+        throw new Error("no words");
+      }),
+      odd("many", () => ({ children: Array.from({ length: 20_000 }, (_, index) => ({ id: `room ${index}` })) })),
+      odd("fine", () => ({ detail: "well" })),
+    ],
+  });
+  const pid = await flame(() => process.pid, { pool: one });
+  await Promise.all([one.look(), one.look()]);
+  const shown = JSON.stringify(one.describe());
+  expect(shown).toMatch(/"id":"big","type":"worker","status":"running","restarts":0,"since":\d+\}/);
+  expect(shown).toContain('"id":"room 100"');
+  expect(await flame(() => process.pid, { pool: one })).toBe(pid);
+});
+
+test("shutdown keeps its timeout also for pools under supervisors and for binaries", async () => {
+  const { code, stdout } = await runScript(`
+    import { binary, flame, pool, shutdown, supervisor } from "tinderbox";
+    const kept = pool("kept", { max: 1 });
+    const sleep = binary("sleep", { command: "sleep", stop: { grace: "200ms" } });
+    await supervisor({ children: [kept] }).start();
+    await flame(() => 1, { pool: kept });
+    const ends = [flame(() => new Promise((resolve) => setTimeout(resolve, 60_000)), { pool: kept }), sleep.run(["60"])]
+      .map((call) => call.then(() => console.log("finished"), (error) => console.log(error.code)));
+    await shutdown({ timeout: "200ms" });
+    await Promise.all(ends);
+  `);
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "ERR_TINDERBOX_POOL_CLOSED\nERR_TINDERBOX_POOL_CLOSED\n" });
+});
+
+test("importing the package, or declaring things, leaves signals alone; another copy of it is no application", async () => {
+  const { stdout } = await runScript(`
+    import { binary, flame, pool, service } from "tinderbox";
+    const count = () => process.listenerCount("SIGTERM") + process.listenerCount("SIGINT") + process.listenerCount("SIGHUP");
+    binary("cat", { command: "cat" });
+    pool("one");
+    service("svc", { command: "cat" });
+    console.log(count());
+    await flame(() => 1);
+    console.log(count());
+  `);
+  expect(stdout).toBe("0\n3\n");
+  const script = startScript(`
+    import { flame } from "tinderbox";
+    await flame(() => 1);
+    const other = Object.defineProperty(() => {}, Symbol.for("tinderbox.signal"), { value: true });
+    process.on("SIGTERM", other);
+    console.log("up");
+    setInterval(() => { if (process.listenerCount("SIGTERM") === 1) process.exit(7); }, 10);
+  `);
+  await script.see(/up/);
+  script.kill("SIGTERM");
+  expect(await script.finished).toMatchObject({ code: 7 });
+});
+
+test("a pool that was closed stays closed, whatever its supervisor", async () => {
+  const kept = own("stays-closed", {});
+  const sup = await supervisor({ id: "app", children: [kept] }).start();
+  await kept.close();
+  await until("the end of the child", () => sup.child("stays-closed")?.status === "stopped");
+  await expect(flame(() => 1, { pool: kept })).rejects.toMatchObject({ code: "ERR_TINDERBOX_POOL_CLOSED" });
+  await sup.stop();
 });

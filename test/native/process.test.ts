@@ -1,12 +1,14 @@
-import { existsSync, mkdtempSync, readdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { CommandError } from "../../src/errors.ts";
 import { expectNoProcessLeft } from "../harness/leaks.ts";
 import { testRun } from "../harness/run.ts";
+import { repository } from "../harness/script-folder.ts";
+import { runScript } from "../harness/script.ts";
 import { until } from "../harness/until.ts";
 import { findHierarchies, removeGroup } from "../../src/native/cgroup.ts";
-import { lab, withTag, withoutGroups } from "./lab.ts";
+import { ended, lab, withTag, withoutGroups } from "./lab.ts";
 
 const missing = withoutGroups();
 if (missing) console.warn(`Control groups are not tested: ${missing}`);
@@ -279,3 +281,48 @@ function findFolder(name: string): string {
   removeGroup(unified!);
   return unified!;
 }
+
+test("descendants get the stop signal once, also when the program itself has gone before them", async () => {
+  const { up } = lab(false);
+  const flag = join(mkdtempSync(join(testRun.folder, "once-")), "flag");
+  const program = await up("goes-before-its-child", { more: [flag], graceMs: 10_000 });
+  const stopped = program.stop();
+  await until("the signal", () => program.out().includes("got TERM"));
+  await until("the end of the program", () => ended(program.pid));
+  // As many looks as a second signal would have taken.
+  for (let look = 0; look < 10; look++) await new Promise(setImmediate);
+  writeFileSync(flag, "");
+  await stopped;
+  expect(program.out().match(/got TERM/g)).toHaveLength(1);
+});
+
+test("what the system refuses is told with what to do", async () => {
+  const { start } = lab(true);
+  const long = ["x".repeat(3_000_000)];
+  await expect(start("echo", long)).rejects.toThrow(
+    'Cannot start "echo": its arguments and environment are too long for the system; pass them by stdin or a file',
+  );
+});
+
+test("where no descriptor is left a start fails, harms nobody, and works again later", async () => {
+  const script = await runScript(`
+    import { closeSync, openSync } from "node:fs";
+    import { programs } from "${repository}/src/services.ts";
+    const opened = [];
+    const fill = () => { try { for (;;) opened.push(openSync("/dev/null")); } catch {} };
+    const refused = async () => programs.start({ name: "t", command: "/bin/sleep", args: ["1000"] }).then(() => "started", (error) => error.code + " " + (programs.watchdog !== undefined));
+    fill();
+    console.log(await refused());
+    for (const fd of opened.splice(0)) closeSync(fd);
+    const fine = await programs.start({ name: "t", command: "/bin/cat" });
+    fill();
+    console.log(await refused());
+    for (const fd of opened.splice(0)) closeSync(fd);
+    await fine.stop();
+    console.log((await fine.exited).status);
+  `);
+  expect(script).toMatchObject({
+    code: 0,
+    stdout: "ERR_TINDERBOX_COMMAND false\nERR_TINDERBOX_COMMAND true\n0\n",
+  });
+});

@@ -120,3 +120,23 @@ test("an owner that belongs to a program of another is cleared away with it", as
   await program.gone;
   await until("that nothing is left", () => withTag(tag).length === 0);
 });
+
+test.each([
+  ["with control groups", "on"],
+  ["by /proc alone", "off"],
+])("what was killed together with its watchdog is cleared away by the next owner (%s)", async (_name, groups) => {
+  const env = { TINDERBOX_CGROUPS: groups };
+  const tag = newTag();
+  const first = startScript(owner(["forks-a-grandchild-with-setsid", "ignores-term"], tag, 300), { env });
+  const [, watchdog] = await first.see(/watchdog (\d+)/);
+  process.kill(Number(watchdog), "SIGKILL");
+  first.kill("SIGKILL");
+  await first.finished;
+  expect(withTag(tag).length).toBeGreaterThan(0);
+  const second = startScript(owner(["never-reads-stdin"], newTag(), 300), { env });
+  await second.see(/watchdog/);
+  await until("that nothing is left of the first", () => withTag(tag).length === 0);
+  second.kill("SIGKILL");
+  await second.finished;
+  await expectNoProcessLeft();
+});

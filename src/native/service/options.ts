@@ -50,7 +50,7 @@ export interface ServiceOptions {
 }
 
 export interface HealthOptions {
-  /** True, or a promise of it, when it is well; somebody who listens. */
+  /** False, a promise of it, or an error when it is not well; or where somebody must listen. */
   readonly check: (() => unknown) | Endpoint;
   /** @default "10s" */
   readonly every?: Duration;
