@@ -112,20 +112,22 @@ export abstract class Actor implements Child {
   /** Starts what is to be there from the beginning; when that fails nothing is left behind. */
   protected async boot(first: readonly Member[], signal: AbortSignal | undefined): Promise<void> {
     const abort = (): void => this.#halt();
+    const deaf = (): void => signal?.removeEventListener("abort", abort);
     signal?.addEventListener("abort", abort, { once: true });
     if (signal?.aborted) abort();
     try {
       // How a child ends meanwhile is handled when all are up.
       await this.#mailbox.ask(
-        () => this.#bootAll(first),
+        () => this.#bootAll(first, deaf),
         () => this.#aborted(),
       );
     } finally {
-      signal?.removeEventListener("abort", abort);
+      deaf();
     }
   }
 
-  async #bootAll(first: readonly Member[]): Promise<void> {
+  /** `up` is called at the very moment from which on it takes a `stop` to end it. */
+  async #bootAll(first: readonly Member[], up: () => void): Promise<void> {
     try {
       for (const member of first) {
         this.keep(member);
@@ -133,6 +135,7 @@ export abstract class Actor implements Child {
       }
       if (this.ending) throw this.#aborted();
       this.#status = "running";
+      up();
     } catch (error) {
       this.#halt();
       await this.takeDown();
