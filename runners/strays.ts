@@ -3,7 +3,7 @@ import { listProcesses, signalProcess } from "../src/proc.ts";
 
 /** Kills them. Where there is no /proc they live until the machine's end. */
 export function endStrays(): void {
-  const group = listProcesses().filter((found) => found.group === process.pid);
+  const group = listProcesses().running.filter((found) => found.group === process.pid);
   const ours = new Set([process.pid]);
   for (let known = 0; known < ours.size;) {
     known = ours.size;

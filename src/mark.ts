@@ -3,7 +3,7 @@
  * add up: what is started by something started by us carries ours too.
  */
 import { randomBytes } from "node:crypto";
-import { hasInEnvironment, listProcesses, readProcess, signalProcess } from "./proc.ts";
+import { type FoundProcess, environmentOf, listProcesses, readProcess, signalProcess } from "./proc.ts";
 
 export const markVariable = "TINDERBOX_MARK";
 
@@ -37,25 +37,43 @@ export interface Trace {
   readonly ended?: boolean;
 }
 
+/** Looks that find nobody while somebody ends under their eyes: what that one has started may not be on their list. */
+const mostLooks = 10;
+
 /** Those that carry the mark or are of the program's session, and all that descend from these. */
-export function findMarked({ mark, pid: leader, ended = false }: Trace): number[] {
-  const all = listProcesses().filter(({ pid }) => pid !== process.pid);
+export function findMarked(trace: Trace): number[] {
+  let before: ReadonlySet<number> = new Set();
+  for (let look = 1; ; look++) {
+    const { all, ended } = lookOnce(trace);
+    if (all.length > 0 || look === mostLooks || [...ended].every((pid) => before.has(pid))) return all;
+    before = ended;
+  }
+}
+
+/** One reading of /proc; `ended` are those that were on the list and are no more. */
+function lookOnce({ mark, pid: leader, ended: over = false }: Trace): { all: number[]; ended: Set<number> } {
+  const { running, ended } = listProcesses();
+  const all = running.filter(({ pid }) => pid !== process.pid);
   // Nobody who is older than this process has a mark of it: most of a machine need not be read.
   since ??= readProcess(process.pid)?.started ?? 0;
+  const carries = ({ pid, started }: FoundProcess): boolean => {
+    if (started < since!) return false;
+    const environment = environmentOf(pid);
+    // One that is just ending has none any more.
+    if (environment === "" || (environment === undefined && !readProcess(pid))) ended.add(pid);
+    return environment?.includes(mark) ?? false;
+  };
   // Numbers are not given again while a session of that number has members.
-  const session = ended && all.some(({ pid }) => pid === leader) ? undefined : leader;
-  const found = new Set(
-    all
-      .filter((each) => each.session === session || (each.started >= since! && hasInEnvironment(each.pid, mark)))
-      .map(({ pid }) => pid),
-  );
+  const session = over && all.some(({ pid }) => pid === leader) ? undefined : leader;
+  const found = new Set(all.filter((each) => each.session === session || carries(each)).map(({ pid }) => pid));
   for (let before = -1; before < found.size;) {
     before = found.size;
     for (const { pid, parent, group, session: its } of all) {
       if (found.has(parent) || found.has(group) || found.has(its)) found.add(pid);
     }
   }
-  return [...found].filter((pid) => !hasInEnvironment(pid, `${watchdogVariable}=`));
+  const watchdog = (pid: number): boolean => environmentOf(pid)?.includes(`${watchdogVariable}=`) ?? false;
+  return { all: [...found].filter((pid) => !watchdog(pid)), ended };
 }
 
 /** Kills what is found until nothing is, `tries` times: what forks faster than that needs a limit. Returns what is left. */

@@ -10,15 +10,20 @@ export interface FoundProcess {
   readonly started: number;
 }
 
-/** Every process that still runs: one that has ended and waits to be read by its parent is none. */
-export function listProcesses(): FoundProcess[] {
-  let names: string[];
-  try {
-    names = readdirSync("/proc");
-  } catch {
-    return [];
+/**
+ * Every process that still runs: one that has ended and waits to be read by its parent is none. `ended` are the numbers of
+ * those, and of those that ended while the list was read.
+ */
+export function listProcesses(): { readonly running: FoundProcess[]; readonly ended: Set<number> } {
+  const running: FoundProcess[] = [];
+  const ended = new Set<number>();
+  for (const name of namesOf("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const found = readProcess(Number(name));
+    if (found) running.push(found);
+    else ended.add(Number(name));
   }
-  return names.filter((name) => /^\d+$/.test(name)).flatMap((name) => readProcess(Number(name)) ?? []);
+  return { running, ended };
 }
 
 export function readProcess(pid: number): FoundProcess | undefined {
@@ -31,9 +36,9 @@ export function readProcess(pid: number): FoundProcess | undefined {
   return { pid, parent, group, session, started: Number(fields[18]) };
 }
 
-/** Whether the environment that the process was started with holds this text. */
-export function hasInEnvironment(pid: number, text: string): boolean {
-  return readOf(pid, "environ")?.includes(text) ?? false;
+/** What the process was started with; nothing for one of the kernel, or one that is just ending. */
+export function environmentOf(pid: number): string | undefined {
+  return readOf(pid, "environ");
 }
 
 /** Resident memory in bytes; 0 when it cannot be told. */
@@ -59,5 +64,13 @@ function readOf(pid: number, file: string): string | undefined {
     return readFileSync(`/proc/${pid}/${file}`, "latin1");
   } catch {
     return undefined;
+  }
+}
+
+function namesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }

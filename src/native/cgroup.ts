@@ -26,9 +26,9 @@ interface Mount {
 }
 
 /** What the system offers. A folder that cannot be written is not offered. */
-export function findHierarchies(name: string, read: (file: string) => string = readText): Hierarchies {
-  const mounts = read("/proc/self/mountinfo").split("\n").flatMap(parseMount);
-  const own = read("/proc/self/cgroup").split("\n").map(parseOwn);
+export function findHierarchies(name: string, make: (folder: string) => boolean = makeFolder): Hierarchies {
+  const mounts = readText("/proc/self/mountinfo").split("\n").flatMap(parseMount);
+  const own = readText("/proc/self/cgroup").split("\n").map(parseOwn);
   const folder = (mount: Mount | undefined, path: string | undefined): string | undefined => {
     if (!mount || path === undefined) return undefined;
     const made = join(mount.point, posix.relative(mount.root, path), name);
@@ -67,14 +67,14 @@ export class Cgroup {
   constructor(hierarchies: Hierarchies, name: string, limits: ResolvedLimits) {
     const { unified, unifiedControllers, legacy } = hierarchies;
     this.#unified = unified && join(unified, name);
-    if (this.#unified !== undefined && make(this.#unified)) this.#folders.add(this.#unified);
+    if (this.#unified !== undefined && makeFolder(this.#unified)) this.#folders.add(this.#unified);
     this.refused = settings(limits)
       .filter(({ controller, second, first }) => {
         if (this.#unified !== undefined && unifiedControllers.has(controller)) {
           return !second.every(([file, value, optional]) => write(this.#unified!, file, value) || optional);
         }
         const folder = legacy.get(controller);
-        if (folder === undefined || !make(join(folder, name))) return true;
+        if (folder === undefined || !makeFolder(join(folder, name))) return true;
         this.#folders.add(join(folder, name));
         return !first.every(([file, value, optional]) => write(join(folder, name), file, value) || optional);
       })
@@ -199,7 +199,7 @@ function parseOwn(line: string): { readonly names: string | undefined; readonly 
   return { names, path: path.length === 0 ? undefined : path.join(":") };
 }
 
-function make(folder: string): boolean {
+function makeFolder(folder: string): boolean {
   try {
     mkdirSync(folder);
     return true;

@@ -79,10 +79,13 @@ export class Family {
   async sweep(): Promise<readonly number[]> {
     const { clock, cgroup, mark, pid } = this.#deps;
     const deadline = clock.now() + longestEndMs;
+    let quiet = 0;
     for (let wait = shortestLookMs; ; wait = Math.min(longestLookMs, wait * 2)) {
       // From its first instruction on it was in its group; a look at every process of the machine would find nothing else.
       const left = cgroup?.contains ? cgroup.members() : killMarked({ mark, pid, ended: true }, 1);
-      if (left.length === 0 && (cgroup?.remove() ?? true)) return [];
+      // A group that can be removed is empty. /proc is believed the second time: it is read while processes come and go.
+      quiet = left.length === 0 ? quiet + 1 : 0;
+      if (quiet > 0 && (cgroup ? cgroup.remove() : quiet > 1)) return [];
       if (clock.now() >= deadline) return left;
       await pause(clock, wait);
     }

@@ -42,6 +42,7 @@ export class Owner {
     this.#deps = deps;
   }
 
+  /** Made before the folders are: whoever is killed in between leaves none. */
   get watchdog(): Watchdog {
     return (this.#watchdog ??= new Watchdog(this.#folders()));
   }
@@ -91,13 +92,14 @@ export class Owner {
     return cgroup.contains ? cgroup : undefined;
   }
 
-  #find(): Hierarchies {
+  #find(make?: (folder: string) => boolean): Hierarchies {
     if (!this.#deps.groups) return { unified: undefined, unifiedControllers: new Set(), legacy: new Map() };
-    return findHierarchies(`tinderbox-${ownMark}.${this.#number}`);
+    return findHierarchies(`tinderbox-${ownMark}.${this.#number}`, make);
   }
 
+  /** Where groups are made, and those of version 1 that are not needed in the end. */
   #folders(): string[] {
-    const { unified, legacy } = (this.#hierarchies ??= this.#find());
+    const { unified, legacy } = this.#find(() => true);
     return [...(unified === undefined ? [] : [unified]), ...legacy.values()];
   }
 

@@ -10,7 +10,7 @@ import { membersOf, removeGroup } from "./cgroup.ts";
 
 /** `folders` are where this process has its groups: those of others are beside them. */
 export function reapDead(folders: readonly string[]): void {
-  const all = listProcesses();
+  const { running: all } = listProcesses();
   const alive = new Set(all.map(({ pid }) => pid));
   const watched = all.map(({ pid }) => textOf(pid, "cmdline")).filter((line) => line.includes("tinderbox-watchdog"));
   const dead = (owner: string): boolean =>
