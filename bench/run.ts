@@ -4,16 +4,26 @@
  * costs and not what waking another core does.
  */
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 interface Case {
   readonly name: string;
-  readonly unit: "ms" | "us" | "calls/s";
+  readonly unit: "ms" | "us" | "calls/s" | "MB/s";
   /** What is run: a program of `programs/`, or arguments of Node. */
   readonly program: string;
   readonly args?: readonly string[];
   readonly execArgv?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
   readonly pinned?: boolean;
+}
+
+/** A figure, and what its program has said before it. */
+interface Measured {
+  readonly figure: number;
+  readonly note: string;
 }
 
 interface Section {
@@ -43,6 +53,20 @@ function small(pinned: boolean): readonly Case[] {
     { name: "workerpool, processes", unit, program: "workerpool.mjs", args: ["latency"], pinned },
   ];
 }
+
+function packets(inFlight: number, pinned: boolean): readonly Case[] {
+  const shared = { unit: "calls/s", program: "packets.mjs", pinned } as const;
+  return [
+    { name: "a loop in Node, by hand", ...shared, args: ["hand", String(inFlight)] },
+    {
+      name: `binary, packet: 4${inFlight === 1 ? "" : `, pipeline: ${inFlight}`}`,
+      ...shared,
+      args: ["binary", String(inFlight)],
+    },
+  ];
+}
+
+const withoutGroups = { TINDERBOX_CGROUPS: "off" };
 
 const sections: readonly Section[] = [
   {
@@ -87,20 +111,73 @@ const sections: readonly Section[] = [
       { name: "workerpool, 1 process", unit: "calls/s", program: "workerpool.mjs", args: ["throughput"] },
     ],
   },
+  {
+    title: "Restart of a service: from its death to the first line of its successor (target: 1.3x)",
+    against: 0,
+    rounds: 5,
+    cases: [
+      { name: "spawn by hand, to the first line", unit: "ms", program: "restart.mjs", args: ["spawn"] },
+      { name: "service, control groups", unit: "ms", program: "restart.mjs", args: ["service"] },
+      { name: "service, /proc alone", unit: "ms", program: "restart.mjs", args: ["service"], env: withoutGroups },
+    ],
+  },
+  {
+    title: "Native worker: 32 B there and back, one at a time, one core (target: 0.8x)",
+    against: 0,
+    rounds: 5,
+    cases: packets(1, true),
+  },
+  {
+    title: "Native worker: 32 B there and back, 64 in flight (target: 0.8x)",
+    against: 0,
+    rounds: 5,
+    cases: packets(64, false),
+  },
+  {
+    title: "Native run: a gigabyte through stdin and stdout of cat (target: 0.8x)",
+    against: 0,
+    rounds: 5,
+    cases: [
+      { name: "head | cat | cat >/dev/null", unit: "MB/s", program: "gigabyte.mjs", args: ["shell"] },
+      { name: "spawn, streams of Node", unit: "MB/s", program: "gigabyte.mjs", args: ["node"] },
+      { name: "binary: input, stdout", unit: "MB/s", program: "gigabyte.mjs", args: ["binary"] },
+    ],
+  },
 ];
 
-const wanted = process.argv[2];
-for (const section of sections)
-  if (!wanted || section.title.toLowerCase().includes(wanted)) print(section, measure(section));
+/** For the sections about native programs. Where there is no C compiler they are left out, which is said. */
+const folder = mkdtempSync(join(tmpdir(), "bench-"));
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+const native = buildNative();
 
-function measure({ cases, rounds }: Section): number[] {
-  const figures: number[][] = cases.map(() => []);
-  for (let round = 0; round < rounds; round++)
-    for (const [index, each] of cases.entries()) figures[index]!.push(run(each));
-  return figures.map((values) => values.toSorted((left, right) => left - right)[values.length >> 1]!);
+const wanted = process.argv[2]?.toLowerCase();
+for (const section of sections) {
+  if (wanted !== undefined && !section.title.toLowerCase().includes(wanted)) continue;
+  if (native === undefined && needsNative(section)) console.log(`\n${section.title}\n  left out: there is no cc`);
+  else print(section, measure(section));
 }
 
-function run({ program, args = [], execArgv = [], pinned, name }: Case): number {
+function needsNative({ cases }: Section): boolean {
+  return cases.some(({ program }) => program === "restart.mjs" || program === "packets.mjs");
+}
+
+function buildNative(): string | undefined {
+  const file = join(folder, "native");
+  const source = fileURLToPath(new URL("programs/native.c", import.meta.url));
+  const { error, status, stderr } = spawnSync("cc", ["-O2", source, "-o", file], { encoding: "utf8" });
+  if (error) return undefined;
+  if (status !== 0) throw new Error(`Cannot build ${source}: ${stderr}`);
+  return file;
+}
+
+function measure({ cases, rounds }: Section): Measured[] {
+  const figures: Measured[][] = cases.map(() => []);
+  for (let round = 0; round < rounds; round++)
+    for (const [index, each] of cases.entries()) figures[index]!.push(run(each));
+  return figures.map((values) => values.toSorted((left, right) => left.figure - right.figure)[values.length >> 1]!);
+}
+
+function run({ program, args = [], execArgv = [], env: added, pinned, name }: Case): Measured {
   const words = [
     process.execPath,
     ...execArgv,
@@ -112,21 +189,23 @@ function run({ program, args = [], execArgv = [], pinned, name }: Case): number 
   const { stdout, stderr, status, error } = spawnSync(words[0]!, words.slice(1), {
     encoding: "utf8",
     timeout: 120_000,
-    env,
+    env: { ...env, ...added, BENCH_NATIVE: native },
   });
-  const figure = Number(stdout.trim().split("\n").at(-1));
+  const lines = stdout.trim().split("\n");
+  const figure = Number(lines.pop());
   if (status !== 0 || !(figure > 0)) throw new Error(`Cannot measure "${name}": ${error?.message ?? stderr}`);
-  return figure;
+  return { figure, note: lines.join("; ") };
 }
 
-function print({ title, cases, against }: Section, figures: readonly number[]): void {
+function print({ title, cases, against }: Section, figures: readonly Measured[]): void {
   console.log(`\n${title}`);
-  const base = figures[against]!;
+  const base = figures[against]!.figure;
   for (const [index, { name, unit }] of cases.entries()) {
-    const figure = figures[index]!;
-    const shown = unit === "calls/s" ? Math.round(figure).toLocaleString("en") : figure.toFixed(1);
+    const { figure, note } = figures[index]!;
+    const shown = unit === "calls/s" || unit === "MB/s" ? Math.round(figure).toLocaleString("en") : figure.toFixed(1);
+    const ratio = (figure / base).toFixed(2);
     console.log(
-      `  ${name.padEnd(42)} ${shown.padStart(10)} ${unit.padEnd(8)} ${(figure / base).toFixed(2).padStart(6)}x`,
+      `  ${name.padEnd(42)} ${shown.padStart(10)} ${unit.padEnd(8)} ${ratio.padStart(6)}x${note && `  ${note}`}`,
     );
   }
 }

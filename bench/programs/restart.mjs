@@ -1,0 +1,38 @@
+// Milliseconds until the first line of a native program: started by hand, or by the supervisor of a service that was killed.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+
+const [mode, command] = [process.argv[2], process.env.BENCH_NATIVE];
+const times = [];
+const rounds = 50;
+
+if (mode === "spawn") {
+  for (let round = 0; round < rounds; round++) {
+    const began = performance.now();
+    const child = spawn(command, ["up"], { detached: true });
+    await once(child.stdout, "data");
+    times.push(performance.now() - began);
+    child.kill("SIGKILL");
+    await once(child, "close");
+  }
+} else {
+  const { service, supervisor } = await import("tinderbox");
+  let line;
+  const options = { command, args: ["up"], ready: /up/, log: () => line() };
+  let up = new Promise((resolve) => (line = resolve));
+  const native = service("native", options);
+  const app = await supervisor({ maxRestarts: 1_000_000, within: "1s", children: [native] }).start();
+  for (let round = 0; round < rounds; round++) {
+    await up;
+    // It counts as up only once its supervisor knows.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const began = performance.now();
+    up = new Promise((resolve) => {
+      line = () => resolve(times.push(performance.now() - began));
+    });
+    process.kill(app.child("native").value.pid, "SIGKILL");
+    await up;
+  }
+  await app.stop();
+}
+console.log(times.toSorted((left, right) => left - right)[times.length >> 1]);
