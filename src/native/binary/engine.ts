@@ -6,10 +6,11 @@ import type { Program } from "../program.ts";
 import type { BinaryData } from "./data.ts";
 import type { BinaryDeps } from "./deps.ts";
 import { checkInput } from "./input.ts";
+import { findCommand } from "../command.ts";
 import { commandIn, pathIn } from "./location.ts";
 import type { CallOptions, RunOptions } from "./options.ts";
 import { type ResolvedBinary, checkSignal, resolveBinary, resolveRun } from "./resolve.ts";
-import { type AnyResult, Run } from "./run.ts";
+import { type AnyResult, Run, startError } from "./run.ts";
 import { BinaryRun } from "./run-call.ts";
 import { Runs } from "./runs.ts";
 import { Workers } from "./workers.ts";
@@ -95,10 +96,16 @@ export class Engine {
 
   async start(ended: (reason: ExitReason) => void): Promise<void> {
     this.#runs.open();
-    if (this.#workers) {
-      this.#workers.broken = (error) => this.#over(error);
-      await this.#workers.up();
-    } else await this.#where(undefined);
+    // Who waits for this is as alive as who waits for a call.
+    this.#deps.live(1);
+    try {
+      if (this.#workers) {
+        this.#workers.broken = (error) => this.#over(error);
+        await this.#workers.up();
+      } else await this.#find();
+    } finally {
+      this.#deps.live(-1);
+    }
     this.#starters.push(ended);
   }
 
@@ -144,6 +151,17 @@ export class Engine {
 
   #over(reason: ExitReason): void {
     for (const tell of this.#starters.splice(0)) tell(reason);
+  }
+
+  /** Gets the program of a one-shot binary, or says what is missing before anybody runs it. */
+  async #find(): Promise<void> {
+    const { name, env, cwd: own } = this.#options;
+    const { command, cwd } = await this.#where(own);
+    try {
+      findCommand(command, { ...process.env, ...env }["PATH"], cwd);
+    } catch (cause) {
+      throw startError(name, cause);
+    }
   }
 
   async #where(cwd: string | undefined): Promise<{ readonly command: string; readonly cwd: string }> {

@@ -1,7 +1,7 @@
 /**
  * One of the two outputs of a run: gathered for the result, or, once somebody has asked for it, a stream. A stream is read
  * from the program only as fast as it is read here; a gathered one keeps `most` bytes, and then either the first (and the run
- * is ended) or the last.
+ * is ended) or the last. A stream closes only when its source has ended: one that was cut before fails.
  */
 import type { Readable } from "node:stream";
 
@@ -9,6 +9,10 @@ export interface OutputOptions {
   readonly most: number;
   /** Told when there is more; without it the oldest is forgotten. */
   readonly overflow?: () => void;
+  /** What a stream fails with whose source was cut before its end. */
+  readonly cut?: () => Error;
+  /** Told 1 when more of a stream is waited for, -1 when no longer: the run may be over by then. */
+  readonly live?: (change: 1 | -1) => void;
 }
 
 /** What a stream holds before the program has to wait. */
@@ -25,6 +29,11 @@ export class Output {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #outcome: { readonly error: unknown } | undefined;
   #over = false;
+  /** The source was there, and has gone without an end. */
+  #cut = false;
+  #held = false;
+  /** Bytes so far. */
+  received = 0;
 
   constructor(options: OutputOptions) {
     this.#options = options;
@@ -38,11 +47,12 @@ export class Output {
   attach(source: Readable): void {
     this.#source = source;
     source.on("data", (chunk: Buffer) => this.#receive(chunk));
-    source.on("error", () => this.#finish());
-    source.once("close", () => this.#finish());
-    source.once("end", () => this.#finish());
+    source.on("error", () => this.#finish(true));
+    source.once("close", () => this.#finish(true));
+    source.once("end", () => this.#finish(false));
     if (this.#outcome) source.destroy();
     else if (this.#isFull()) source.pause();
+    this.#hold();
   }
 
   /** From now on it is a stream; what was gathered comes first. */
@@ -56,16 +66,21 @@ export class Output {
           this.#controller = controller;
           for (const chunk of gathered) controller.enqueue(chunk);
         },
-        pull: () => void this.#source?.resume(),
+        pull: () => {
+          this.#source?.resume();
+          this.#hold();
+        },
         cancel: () => {
           this.#controller = undefined;
           this.#source?.destroy();
+          this.#hold();
         },
       },
       new ByteLengthQueuingStrategy({ highWaterMark: ahead }),
     );
     if (this.#isFull()) this.#source?.pause();
     this.#settle();
+    this.#hold();
     return this.#stream;
   }
 
@@ -95,13 +110,15 @@ export class Output {
   /** No more is waited for. */
   abandon(): void {
     this.#source?.destroy();
-    this.#finish();
+    this.#finish(true);
   }
 
   #receive(chunk: Buffer): void {
+    this.received += chunk.length;
     if (this.#controller) {
       this.#controller.enqueue(chunk);
       if (this.#isFull()) this.#source!.pause();
+      this.#hold();
       return;
     }
     if (this.#over) return;
@@ -121,18 +138,30 @@ export class Output {
     return this.#controller !== undefined && (this.#controller.desiredSize ?? 0) <= 0;
   }
 
-  #finish(): void {
+  #finish(cut: boolean): void {
+    if (this.#source) this.#cut = cut;
     this.#source = undefined;
     this.#end();
     this.#settle();
+    this.#hold();
+  }
+
+  /** While a stream could take more than has come. One that is full waits for its reader, who has something to do. */
+  #hold(): void {
+    const waits = this.#source !== undefined && this.#controller !== undefined && !this.#source.isPaused();
+    if (waits === this.#held) return;
+    this.#held = waits;
+    this.#options.live?.(waits ? 1 : -1);
   }
 
   #settle(): void {
     if (!this.#controller || !this.#outcome) return;
-    const { error } = this.#outcome;
+    let { error } = this.#outcome;
     if (error === undefined && this.#source) return;
+    if (error === undefined && this.#cut) error = this.#options.cut?.() ?? new Error("cut before its end");
     const controller = this.#controller;
     this.#controller = undefined;
+    this.#hold();
     if (error === undefined) controller.close();
     else controller.error(error);
   }

@@ -6,6 +6,7 @@ import { type Limits, resolveLimits } from "../limits.ts";
 import { resolveStop } from "../stop.ts";
 import type { Protocol } from "./framing.ts";
 import type { BinaryOptions, BinarySource, OneShotOptions, RunInput, RunOptions, WorkerOptions } from "./options.ts";
+import { withoutSecretsIn } from "./secrets.ts";
 import { type ResolvedWorkers, resolveWorkers, workerOptionNames } from "./resolve-workers.ts";
 
 /** Durations in milliseconds, sizes in bytes. */
@@ -160,6 +161,10 @@ function resolveEnv(env: unknown, option: string): Readonly<Record<string, strin
   return { ...(env as Record<string, string | undefined>) };
 }
 
+function showUrl(url: unknown): string {
+  return show(typeof url === "string" ? withoutSecretsIn(url) : url);
+}
+
 function resolveSources(sources: unknown, owner: string): Readonly<Record<string, BinarySource>> {
   if (typeof sources !== "object" || sources === null || Object.keys(sources).length === 0)
     throw new TypeError(
@@ -171,7 +176,7 @@ function resolveSources(sources: unknown, owner: string): Readonly<Record<string
       throw new TypeError(`Cannot use ${of}: { url, sha256 } is wanted`);
     refuseUnknown(source, ["url", "sha256"], of);
     if (!URL.canParse(source.url))
-      throw new TypeError(`Cannot use ${show(source.url)} as url of ${of}: a URL is wanted`);
+      throw new TypeError(`Cannot use ${showUrl(source.url)} as url of ${of}: a URL is wanted`);
     if (typeof source.sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(source.sha256))
       throw new TypeError(`Cannot use ${show(source.sha256)} as sha256 of ${of}: 64 hexadecimal digits are wanted`);
   }

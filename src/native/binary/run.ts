@@ -28,7 +28,7 @@ const pipeGraceMs = 1_000;
 export class Run {
   readonly options: ResolvedRun;
   readonly stdout: Output;
-  readonly stderr = new Output({ most: keptErrors });
+  readonly stderr: Output;
   readonly #binary: ResolvedBinary;
   readonly #deps: BinaryDeps;
   readonly #resolve: (result: AnyResult) => void;
@@ -40,6 +40,7 @@ export class Run {
   #where = { command: "", cwd: "" };
   #ended: Ending | undefined;
   #settled = false;
+  readonly #over = Promise.withResolvers<void>();
   begun = false;
 
   constructor(
@@ -54,7 +55,14 @@ export class Run {
     this.#deps = deps;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.stdout = new Output({ most: options.maxBuffer, overflow: () => this.#overflow() });
+    const cut = (output: string) => (): Error =>
+      new TinderboxError(
+        `Cannot read ${output} of ${this.#named} to its end: somebody out of our reach kept it open after the program had ended, and was no longer waited for`,
+        { code: "ERR_TINDERBOX_BINARY_OUTPUT", binary: binary.name },
+      );
+    const live = (change: 1 | -1): void => deps.live(change);
+    this.stdout = new Output({ most: options.maxBuffer, overflow: () => this.#overflow(), cut: cut("stdout"), live });
+    this.stderr = new Output({ most: keptErrors, cut: cut("stderr"), live });
   }
 
   /** To be asked for before the program starts: without it the program's input is empty. */
@@ -77,8 +85,9 @@ export class Run {
     this.begun = true;
     const { env, args } = this.options;
     try {
-      const found = await where();
-      if (this.#settled) return;
+      // A download goes on for others, and for the next time; this one may be over before.
+      const found = await Promise.race([where(), this.#over.promise]);
+      if (!found || this.#settled) return;
       this.#where = found;
       this.#startedAt = this.#deps.clock.now();
       this.#program = await this.#deps.startProgram({
@@ -121,11 +130,17 @@ export class Run {
   #awaitOutputs(program: Program): Pick<Timer, "cancel"> {
     let timer: Timer | undefined;
     let over = false;
-    void program.gone.then(() => {
+    const outputs = [this.stdout, this.stderr];
+    const received = (): number => outputs.reduce((sum, output) => sum + output.received, 0);
+    // Twice the same: between two looks there was time to read, also when this process was busy for longer than the pause.
+    const look = (seen: number): void => {
       if (over) return;
-      timer = this.#deps.clock.timer(pipeGraceMs, () => {
-        for (const output of [this.stdout, this.stderr]) if (!output.taken) output.abandon();
-      });
+      const now = received();
+      if (now !== seen) timer = this.#deps.clock.timer(pipeGraceMs / 2, () => look(now));
+      else for (const output of outputs) if (!output.taken) output.abandon();
+    };
+    void program.gone.then(() => {
+      if (!over) timer = this.#deps.clock.timer(pipeGraceMs / 2, () => look(-1));
     });
     return {
       cancel() {
@@ -162,7 +177,8 @@ export class Run {
   fail(error: unknown): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#closeStreams(error);
+    this.#over.resolve();
+    this.#closeStreams(error, error);
     this.#reject(error);
   }
 
@@ -219,6 +235,7 @@ export class Run {
   #settle(exit: ProgramExit | undefined, make: (result: AnyResult) => Error): void {
     if (this.#settled) return;
     this.#settled = true;
+    this.#over.resolve();
     const { text, args } = this.options;
     const result = resultOf({
       binary: this.#binary.name,
@@ -232,15 +249,16 @@ export class Run {
       ended: this.#ended,
     });
     const error = result.failed ? make(result) : undefined;
-    this.#closeStreams(this.options.reject ? error : undefined);
+    this.#closeStreams(this.options.reject ? error : undefined, error);
     if (error && this.options.reject) this.#reject(error);
     else this.#resolve(result);
   }
 
-  #closeStreams(error: unknown): void {
-    this.stdout.settle(error);
-    this.stderr.settle(error);
-    if (error !== undefined) this.#input?.fail(error);
+  /** What is written has nowhere to go any more, whatever the caller wants to be told of the run. */
+  #closeStreams(outputs: unknown, input: unknown): void {
+    this.stdout.settle(outputs);
+    this.stderr.settle(outputs);
+    if (input !== undefined) this.#input?.fail(input);
   }
 }
 

@@ -12,6 +12,7 @@ import { Lock } from "./lock.ts";
 import { download } from "./download.ts";
 import type { Opener } from "./openers.ts";
 import type { BinarySource } from "./options.ts";
+import { withoutSecrets, withoutSecretsOf } from "./secrets.ts";
 
 export interface SourceDeps {
   readonly clock: Clock;
@@ -91,7 +92,9 @@ export class Sources {
       // What another process has put there meanwhile is not believed either.
       if (await isWhole(file, hash)) return file;
       ownFolder(join(all, hash));
-      await download({ url, hash, file, open, clock });
+      await download({ url, hash, file, open, clock }).catch((error: unknown) => {
+        throw withoutSecretsOf(url, error);
+      });
     } finally {
       if (ours) lock.release();
     }
@@ -119,9 +122,4 @@ function ownFolder(folder: string): void {
 
 function fileName(url: URL): string {
   return basename(decodeURIComponent(url.pathname)).replace(/[^\w.+-]/g, "_") || "program";
-}
-
-/** A URL may be signed, or hold a password. */
-function withoutSecrets(url: URL): string {
-  return `${url.protocol}//${url.host}${url.pathname}`;
 }

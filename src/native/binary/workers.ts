@@ -45,8 +45,10 @@ export class Workers implements WorkerHost {
   readonly #alarm: Alarm;
   #upWaiters: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #idleWaiters: (() => void)[] = [];
-  /** Why it cannot be started, until somebody asks again. */
-  #failure: Error | undefined;
+  /** Why one could not be started last, or not be kept up. */
+  #failure: BinaryStartError | undefined;
+  /** No worker is left, and none is started until somebody asks again. */
+  #givenUp = false;
   /** Nobody has called yet, or it is closed. */
   #open = false;
   #closed = false;
@@ -108,7 +110,7 @@ export class Workers implements WorkerHost {
   async up(): Promise<void> {
     this.#closed = false;
     this.#open = true;
-    this.#failure = undefined;
+    this.#givenUp = false;
     this.#restarts.again();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#upWaiters.push({ resolve, reject });
@@ -145,9 +147,10 @@ export class Workers implements WorkerHost {
       pid: worker.pid!,
       ms: this.clock.now() - worker.startedAt,
     });
-    this.#failure = undefined;
+    this.#restarts.started();
     this.free(worker);
     this.#tellUp();
+    this.#fill();
     this.#replaceOld();
     this.#alarm.at(this.#recycling.nextLook(worker, this.clock.now()));
   }
@@ -181,7 +184,10 @@ export class Workers implements WorkerHost {
 
   unstarted(worker: Worker, cause: unknown): void {
     this.#workers.delete(worker);
+    this.#restarts.unstarted(this.clock.now());
     this.#fail(startError(this.name, cause));
+    this.#fill();
+    this.#wake();
   }
 
   ended(worker: Worker, reason: EndReason, error: Error | undefined): void {
@@ -201,6 +207,8 @@ export class Workers implements WorkerHost {
       if (this.#restarts.count(now, worker.useless)) this.restarts++;
       else this.#fail(this.#tooMany(error));
     }
+    // The last one has gone, for whatever reason, while no other may be started: those who wait would wait for nobody.
+    if (this.#open && !this.#givenUp && this.#shut(now) && this.#missing() > 0) this.#giveUp(this.#failure!);
     this.#fill();
     this.#replaceOld();
     this.#wake();
@@ -232,15 +240,19 @@ export class Workers implements WorkerHost {
 
   #enqueue(request: Request): void {
     const { queueLimit } = this.#binary;
-    if (this.#workers.size === 0 && this.#restarts.exceeded && this.clock.now() < this.#restarts.notBefore)
-      return this.failed(request, this.#failure);
+    if (this.#shut(this.clock.now())) return this.failed(request, this.#failure);
     if (this.#queue.size >= queueLimit) return this.failed(request, fullError(this.name, queueLimit));
     this.#queue.add(request);
     if (request.queueTimeoutMs !== Infinity)
       this.#alarm.at((request.expiresAt = this.clock.now() + request.queueTimeoutMs));
     this.#open = true;
-    this.#failure = undefined;
+    this.#givenUp = false;
     this.#fill();
+  }
+
+  /** Too many have ended: none is there, and none is started for now. */
+  #shut(now: number): boolean {
+    return this.#workers.size === 0 && this.#restarts.exceeded && now < this.#restarts.notBefore;
   }
 
   /** A call that has to end before its answer. */
@@ -253,11 +265,13 @@ export class Workers implements WorkerHost {
 
   /** Starts as many as are missing, when they may be started. */
   #fill(): void {
-    if (!this.#open || this.#failure) return;
+    if (!this.#open || this.#givenUp) return;
     let missing = this.#missing();
     if (missing <= 0) return;
     const now = this.clock.now();
-    if (now < this.#restarts.notBefore) return this.#alarm.at(this.#restarts.notBefore);
+    const { notBefore, notBesides } = this.#restarts;
+    const from = this.#workers.size > 0 ? Math.max(notBefore, notBesides) : notBefore;
+    if (now < from) return this.#alarm.at(from);
     if (this.#restarts.exceeded) this.#restarts.again();
     for (; missing > 0; missing--) this.#workers.add(new Worker(this));
   }
@@ -283,12 +297,16 @@ export class Workers implements WorkerHost {
     for (const worker of workers) if (worker.replacedFor !== undefined) worker.leave(worker.replacedFor);
   }
 
-  /** None can be started. Those who wait are told, unless others are there to serve them. */
+  /** One is missing. Who waits for a call is told only when nobody is there to serve it; who waits for all to be up, at once. */
   #fail(error: BinaryStartError): void {
     this.#failure = error;
     this.#deps.events.emit("binary.failed", { binary: this.name, error });
-    // As soon as it may, it is as many again as it should be.
-    if (this.#workers.size > 0) return this.#alarm.at(this.#restarts.notBefore);
+    if (this.#workers.size === 0) this.#giveUp(error);
+    else this.#tellWaiters(error);
+  }
+
+  #giveUp(error: BinaryStartError): void {
+    this.#givenUp = true;
     for (const request of this.#queue.all()) {
       this.#queue.delete(request);
       this.failed(request, error);
@@ -335,11 +353,9 @@ export class Workers implements WorkerHost {
       else if (due) worker.replacedFor = due;
       next = Math.min(next, this.#recycling.nextLook(worker, now));
     }
-    const { notBefore, exceeded } = this.#restarts;
-    if (exceeded && now >= notBefore && this.#workers.size > 0) this.#failure = undefined;
     this.#fill();
     this.#replaceOld();
-    return this.#workers.size > 0 && notBefore > now ? Math.min(next, notBefore) : next;
+    return next;
   }
 
   #tellUp(): void {

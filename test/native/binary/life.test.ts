@@ -7,7 +7,7 @@ import { Restarts } from "../../../src/native/binary/restarts.ts";
 import { supervisor } from "../../../src/supervise.ts";
 import { FakeClock } from "../../harness/fake-clock.ts";
 import { until } from "../../harness/until.ts";
-import { folder, makeLab, program, runs } from "./lab.ts";
+import { fakeProgram, folder, makeLab, program, runs } from "./lab.ts";
 
 const lines = { protocol: "lines" } as const;
 const failure = (promise: Promise<unknown>): Promise<unknown> =>
@@ -158,6 +158,112 @@ describe("the rule of restarts", () => {
     expect(fresh.notBefore).toBe(300);
     fresh.count(400, false);
     expect(fresh.notBefore).toBe(300);
+  });
+});
+
+describe("a worker that cannot be started while another lives", () => {
+  /** What is started, one after another: a program, or nothing at all. */
+  const setUp = (starts: readonly (ReturnType<typeof fakeProgram> | undefined)[], options: object = {}) => {
+    const clock = new FakeClock();
+    const left = [...starts];
+    const lab = makeLab({
+      clock,
+      start: async () => {
+        const next = left.shift();
+        if (!next) throw new Error("no process is left");
+        return next.fake;
+      },
+    });
+    const failed = lab.record("binary.failed");
+    return { ...lab, clock, failed, binary: lab.declare({ command: "x", ...lines, size: 2, min: 1, ...options }) };
+  };
+
+  test("keeps nobody waiting when that one crashes: the next one is started at once", async () => {
+    const [first, second] = [fakeProgram(), fakeProgram()];
+    const { binary, failed, counts } = setUp([first, undefined, second]);
+    const zero = binary.call("zero");
+    await until("a worker", () => binary.stats().workers.busy === 1);
+    first.stdout.write("0\n");
+    await zero;
+    const one = failure(binary.call("one"));
+    await until("a worker", () => binary.stats().workers.busy === 1);
+    const two = binary.call("two");
+    await until("the failure", () => failed.length === 1);
+    first.end(3);
+    expect(await one).toBeInstanceOf(BinaryExitError);
+    await until("its successor", () => binary.stats().workers.busy === 1);
+    second.stdout.write("served\n");
+    expect(await two).toBe("served");
+    expect(counts.live).toBe(0);
+  });
+
+  test("and when that one cannot be started either, those who wait are told so", async () => {
+    const first = fakeProgram();
+    const { binary, failed, counts } = setUp([first]);
+    const zero = binary.call("zero");
+    await until("a worker", () => binary.stats().workers.busy === 1);
+    first.stdout.write("0\n");
+    await zero;
+    const one = failure(binary.call("one"));
+    await until("a worker", () => binary.stats().workers.busy === 1);
+    const two = failure(binary.call("two"));
+    await until("the failure", () => failed.length === 1);
+    first.end(3);
+    expect(await one).toBeInstanceOf(BinaryExitError);
+    expect(await two).toMatchObject({ code: "ERR_TINDERBOX_BINARY_START", message: /no process is left/ });
+    expect([counts.live, binary.stats().queued]).toEqual([0, 0]);
+  });
+
+  test("is tried again after pauses that grow, until it is there", async () => {
+    const [first, second] = [fakeProgram(), fakeProgram()];
+    const { binary, clock, failed, started } = setUp([first, undefined, undefined, second]);
+    const one = binary.call("one");
+    await until("a worker", () => binary.stats().workers.busy === 1);
+    const two = binary.call("two");
+    for (const [failures, pause] of [
+      [1, 100],
+      [2, 200],
+    ] as const) {
+      await until(`${failures} failures`, () => failed.length === failures);
+      clock.advance(pause - 1);
+      expect(started).toHaveLength(failures + 1);
+      clock.advance(1);
+      await until("the next start", () => started.length === failures + 2);
+    }
+    await until("both", () => binary.stats().workers.busy === 2);
+    second.stdout.write("served\n");
+    expect(await two).toBe("served");
+    first.stdout.write("as well\n");
+    expect(await one).toBe("as well");
+  });
+
+  test("fails start(), and not the calls", async () => {
+    const first = fakeProgram();
+    const { binary } = setUp([first], { min: 2 });
+    await expect(binary.start()).rejects.toMatchObject({ code: "ERR_TINDERBOX_BINARY_START" });
+    const call = binary.call("x");
+    await until("a worker", () => binary.stats().workers.busy === 1);
+    first.stdout.write("served\n");
+    expect(await call).toBe("served");
+  });
+
+  test("because too many have ended: once the last one has gone, however it went, nobody waits for it", async () => {
+    const [first, second] = [fakeProgram(), fakeProgram()];
+    const { binary, failed, counts } = setUp([first, second], { min: 2, maxRestarts: 0 });
+    await binary.start();
+    const controller = new AbortController();
+    const one = failure(binary.call("one"));
+    const two = failure(binary.call("two", { signal: controller.signal }));
+    first.end(3);
+    expect(await one).toBeInstanceOf(BinaryExitError);
+    await until("the failure", () => failed.length === 1);
+    const three = failure(binary.call("three"));
+    expect(binary.stats()).toMatchObject({ queued: 1, workers: { busy: 1 } });
+    controller.abort();
+    expect(await two).toMatchObject({ code: "ABORT_ERR" });
+    expect(await three).toBe(failed[0]!.error);
+    expect(await failure(binary.call("four"))).toBe(failed[0]!.error);
+    expect(counts.live).toBe(0);
   });
 });
 

@@ -90,6 +90,10 @@ describe("is refused:", () => {
     [{ command: "x", protocol: "lines", maxCalls: 0 }, /option "maxCalls"/],
     [{ source: {} }, /a record such as/],
     [{ source: { "linux-x64": { url: "nowhere", sha256 } } }, /Cannot use "nowhere" as url of "linux-x64"/],
+    [
+      { source: { "linux-x64": { url: "http://me:hunter2@no where/x?key=hunter3", sha256 } } },
+      /Cannot use "http:\/\/\*\*\*@no where\/x\?\*\*\*" as url of/,
+    ],
     [{ source: { "linux-x64": { url: "file:///x", sha256: "12" } } }, /64 hexadecimal digits/],
   ])("%o", (options, message) => {
     expect(() => resolve(options)).toThrow(message);

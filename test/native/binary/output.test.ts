@@ -47,6 +47,27 @@ test("a stream that nobody reads stops its source, and reading starts it again",
   expect(source.isPaused()).toBe(false);
 });
 
+test.each([
+  ["taken early", true],
+  ["taken late", false],
+])("a stream whose source is cut before its end fails, after what there was: %s", async (_name, early) => {
+  const output = new Output({ most: 100, cut: () => new RangeError("cut") });
+  if (early) output.stream();
+  const source = new PassThrough();
+  output.attach(source);
+  source.write("half");
+  await turn();
+  if (early) output.settle();
+  source.destroy();
+  await output.ended;
+  output.settle();
+  const reader = output.stream().getReader();
+  const all = async (): Promise<void> => {
+    while (!(await reader.read()).done);
+  };
+  await expect(all()).rejects.toThrow(RangeError);
+});
+
 test("a stream fails at once with the run, whatever there is still to read", async () => {
   const output = new Output({ most: 0 });
   const reader = output.stream().getReader();

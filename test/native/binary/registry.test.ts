@@ -80,6 +80,20 @@ describe("a process", () => {
     expect(durationMs).toBeLessThan(8_000);
   });
 
+  test.each([
+    ["start()", "await slow.start();"],
+    ["a supervisor's start", "await supervisor({ children: [slow] }).start();"],
+  ])("stays for %s that waits for its workers", async (_name, start) => {
+    const code = `
+      import { binary, supervisor } from "tinderbox";
+      const slow = binary("slow", { command: "sh", args: ["-c", "sleep 0.3; echo up >&2; exec cat"], protocol: "lines", ready: /up/ });
+      ${start}
+      console.log("started");
+      await slow.close();
+    `;
+    expect(await runScript(code)).toMatchObject({ stdout: "started\n", code: 0 });
+  });
+
   test("stays for a call that waits for a worker to be started again", async () => {
     const code = `
       import { mkdtempSync } from "node:fs";

@@ -8,13 +8,14 @@ import {
   BinaryExitError,
   BinaryStartError,
   CallTimeoutError,
+  CommandError,
   PoolClosedError,
   QueueFullError,
   QueueTimeoutError,
 } from "../../../src/errors.ts";
 import { until } from "../../harness/until.ts";
 import { FakeClock } from "../../harness/fake-clock.ts";
-import { bytes, folder, makeLab, program, runs, text } from "./lab.ts";
+import { bytes, fakeProgram, folder, makeLab, program, runs, text } from "./lab.ts";
 
 const { declare, counts } = makeLab();
 const cat = declare({ command: "cat" });
@@ -174,7 +175,14 @@ describe("failure", () => {
     await expect(missing.run()).rejects.toThrow(BinaryStartError);
     await expect(missing.run()).rejects.toThrow(/Cannot start binary "\w+": .*no-such-program-anywhere/);
     await expect(cat.run([], { cwd: "/no/such/folder" })).rejects.toThrow(/no\/such\/folder/);
-    await expect(missing.start()).resolves.toBeDefined();
+    const error: unknown = await missing.start().catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(BinaryStartError);
+    expect(error).toMatchObject({
+      message: `Cannot start binary "${missing.name}": "no-such-program-anywhere": it is in no folder of PATH; install it, or give its path`,
+      cause: expect.any(CommandError),
+    });
+    await expect(declare({ command: "cat", env: { PATH: "/nowhere" } }).start()).rejects.toThrow(BinaryStartError);
+    await expect(cat.start()).resolves.toBeDefined();
   });
 
   test("that nobody awaits does not end the process", async () => {
@@ -381,6 +389,78 @@ describe("streams", () => {
     expect(await new Response(fine.stdout).text()).toBe("half\n");
   });
 
+  test.each(["abort", "queueTimeout", "close"])(
+    "of stdin fail with a run that never begins (%s), also where that is a result",
+    async (way) => {
+      const clock = new FakeClock();
+      const one = makeLab({ clock }).declare({ command: "cat", size: 1 });
+      const first = one.run();
+      void first.stdin;
+      const controller = new AbortController();
+      const second = one.run([], { reject: false, signal: controller.signal, queueTimeout: "5s" });
+      const writer = second.stdin.getWriter();
+      const outcome = Promise.allSettled([writer.write("x"), writer.closed]);
+      if (way === "abort") controller.abort();
+      else if (way === "queueTimeout") clock.advance(5_000);
+      else void one.close({ timeout: 0 });
+      expect((await outcome).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+      await second.catch(() => {});
+      if (way !== "close") await first.stdin.close();
+      await first.catch(() => {});
+    },
+  );
+
+  test("of stdin fail with a run that has run out of time, also where that is a result", async () => {
+    const one = declare({ ...program("never-reads-stdin.sh"), stop: { grace: "200ms" } });
+    const call = one.run([], { reject: false, timeout: "300ms" });
+    const writer = call.stdin.getWriter();
+    const write = writer.write(Buffer.alloc(10_000_000)).then(() => writer.write("more"));
+    expect(await call).toMatchObject({ timedOut: true, failed: true });
+    await expect(write).rejects.toThrow(CallTimeoutError);
+  });
+
+  test("fail when the program's pipe was cut before its end, though the run went well", async () => {
+    const { fake, stdout, exit, gone } = fakeProgram();
+    const lab = makeLab({ start: async () => fake });
+    const one = lab.declare({ command: "x" });
+    const call = one.run();
+    const reader = call.stdout.getReader();
+    stdout.write("half");
+    expect(text((await reader.read()).value)).toBe("half");
+    fake.stderr.push(null);
+    exit(0);
+    gone();
+    expect(await call).toMatchObject({ failed: false, stdout: undefined });
+    // Who reads it still waits, and keeps the process.
+    expect(lab.counts.live).toBe(1);
+    stdout.destroy();
+    await expect(reader.read()).rejects.toMatchObject({
+      code: "ERR_TINDERBOX_BINARY_OUTPUT",
+      message: expect.stringMatching(/^Cannot read stdout of binary "b1" \(x\) to its end/),
+    });
+    expect(lab.counts.live).toBe(0);
+  });
+
+  test("that nobody has taken are read to the end of what is there, also when this process is busy meanwhile", async () => {
+    const clock = new FakeClock();
+    const { fake, stdout, exit, gone } = fakeProgram();
+    const one = makeLab({ clock, start: async () => fake }).declare({ command: "x" });
+    const call = one.run([], utf8);
+    await until("the program", () => call.pid !== undefined);
+    exit(0);
+    gone();
+    await until("the wait", () => clock.pending() > 0);
+    clock.advance(500);
+    stdout.write("late");
+    await until("it to be read", () => stdout.readableLength === 0);
+    clock.advance(500);
+    stdout.write(" and later");
+    await until("it to be read", () => stdout.readableLength === 0);
+    clock.advance(500);
+    clock.advance(500);
+    expect((await call).stdout).toBe("late and later");
+  });
+
   test("that are cancelled end a program that writes", async () => {
     const call = sh.run(["yes"]);
     const reader = call.stdout.getReader();
@@ -447,6 +527,20 @@ test("close lets runs finish, refuses new ones, and ends what takes too long", a
   await expect(fourth).rejects.toMatchObject({ code: "ERR_TINDERBOX_POOL_CLOSED", started: false });
   expect(runs(third.pid!)).toBe(false);
   expect(own.counts.live).toBe(0);
+});
+
+test("close has its own time also for runs that go on: they are told, and ended", async () => {
+  const one = makeLab().declare({ ...program("ignores-term.sh"), size: 1, stop: { grace: "300ms" } });
+  const [first, second] = [one.run(), one.run()];
+  const told = Promise.allSettled([first, second]);
+  await first.stdout.getReader().read();
+  const began = performance.now();
+  await one.close({ timeout: 300 });
+  const took = performance.now() - began;
+  expect(took).toBeGreaterThan(550);
+  expect(took).toBeLessThan(3_000);
+  expect((await told).map((each) => (each as PromiseRejectedResult).reason.started)).toEqual([true, false]);
+  expect(runs(first.pid!)).toBe(false);
 });
 
 test("call and run are for the binaries that they are for", async () => {

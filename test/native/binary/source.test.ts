@@ -5,8 +5,10 @@ import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { BinaryStartError } from "../../../src/errors.ts";
+import { openers } from "../../../src/native/binary/openers.ts";
 import { defaultFolder } from "../../../src/native/binary/source.ts";
 import { FakeClock } from "../../harness/fake-clock.ts";
 import { runScript } from "../../harness/script.ts";
@@ -29,7 +31,11 @@ beforeAll(async () => {
   server = createServer((request, response) => {
     asked.push(request.url!);
     if (request.url === "/tool") response.end(tool);
-    else if (request.url === "/other") response.end(`${tool}# not quite\n`);
+    else if (request.url === "/private?key=hunter3") {
+      // "m@e:hunter2"
+      if (request.headers.authorization === "Basic bUBlOmh1bnRlcjI=") response.end(tool);
+      else response.writeHead(401).end();
+    } else if (request.url === "/other") response.end(`${tool}# not quite\n`);
     else if (request.url === "/half") {
       response.writeHead(200, { "content-length": "100" });
       response.write("half");
@@ -163,6 +169,37 @@ describe("a program that is named by URL and hash", () => {
     expect((await own.declare(source("s3://bucket/tool")).run([], utf8)).stdout).toBe("tool \n");
   });
 
+  test("may be behind a name and a password, which are no part of what is asked for", async () => {
+    const one = makeLab().declare(source(`${base.replace("//", "//m%40e:hunter2@")}/private?key=hunter3`));
+    expect((await one.run([], utf8)).stdout).toBe("tool \n");
+    expect(asked).toEqual(["/private?key=hunter3"]);
+  });
+
+  test.each([
+    ["a server that refuses", "http://127.0.0.1:1/x", openers],
+    [
+      "an opener that shows its URL",
+      "s3://bucket/x",
+      new Map([
+        [
+          "s3:",
+          async (url: URL) => {
+            throw new Error(`no: ${url.href} (${url.password}, ${url.search})`, { cause: { url: url.href } });
+          },
+        ],
+      ]),
+    ],
+  ])("keeps its secrets in errors: %s", async (_name, url, known) => {
+    const one = makeLab({ openers: known }).declare(
+      source(`${url.replace("//", "//me-and-my-token:hunt%65r2@")}?key=hunter3%2F3`),
+    );
+    const error = await one.run().catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(BinaryStartError);
+    expect((error as Error).message).toContain(url);
+    const shown = inspect(error, { depth: 9, showHidden: true }) + JSON.stringify(error);
+    expect(shown).not.toMatch(/hunter|hunt%65r|key=|me-and-my-token/);
+  });
+
   test("from a server that falls silent is given up", async () => {
     const clock = new FakeClock();
     const one = makeLab({ clock }).declare(source(`${base}/held`));
@@ -183,6 +220,15 @@ describe("a program that is named by URL and hash", () => {
     await worker.start();
     expect(asked).toEqual(["/tool"]);
   });
+});
+
+test("a download that is still on its way keeps no run that is over, and no close()", async () => {
+  const one = makeLab().declare(source(`${base}/held`));
+  const call = one.run();
+  await until("the request", () => asked.length === 1);
+  await one.close({ timeout: 10 });
+  await expect(call).rejects.toMatchObject({ code: "ERR_TINDERBOX_POOL_CLOSED" });
+  release!();
 });
 
 describe("several processes", () => {
