@@ -136,7 +136,7 @@ describe("the runner's surroundings", () => {
     delete process.env["NOT_GIVEN"];
     expect(env["GIVEN"]).toBe("yes");
     expect(env["PATH"]).toBe(process.env["PATH"]);
-    const expected = /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|NODE_ENV|GIVEN)$/;
+    const expected = /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|NODE_ENV|GIVEN|TINDERBOX_MARK)$/;
     expect(Object.keys(env).filter((name) => !expected.test(name))).toEqual([]);
   });
 
