@@ -13,6 +13,7 @@ import { findCommand } from "./command.ts";
 import { Family } from "./family.ts";
 import { resolveLimits } from "./limits.ts";
 import { Owner, type OwnerDeps } from "./owner.ts";
+import { Standby } from "./standby.ts";
 import { defaultGraceMs } from "./stop.ts";
 import { wrapperOf } from "./wrapper.ts";
 import type { Program, ProgramExit, ProgramOptions } from "./program.ts";
@@ -25,10 +26,12 @@ export class Programs {
   readonly #deps: ProgramDeps;
   readonly #owner: Owner;
   readonly #running = new Set<NativeProgram>();
+  readonly #standby: Standby;
 
   constructor(deps: ProgramDeps) {
     this.#deps = deps;
     this.#owner = new Owner(deps);
+    this.#standby = new Standby(deps.clock);
   }
 
   /** Process number of the watchdog, while there is one. */
@@ -38,19 +41,32 @@ export class Programs {
 
   /** All that run, by their own stop contract. */
   async stop(): Promise<void> {
+    this.#standby.close();
     await Promise.all([...this.#running].map((program) => program.stop()));
   }
 
   /** @throws CommandError when there is no such program, it must not be executed, or a limit cannot be kept with `strict`. */
   readonly start = async (options: ProgramOptions): Promise<Program> => {
-    const { command, args = [], env = process.env, cwd = process.cwd(), stopSignal = "SIGTERM" } = options;
-    const { graceMs = defaultGraceMs, name } = options;
+    const { command, args = [], env = process.env, cwd = process.cwd(), standby } = options;
     if (!statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) {
       throw new CommandError(`Cannot start ${show(command)}: its working folder ${cwd} does not exist; check "cwd"`, {
         command,
       });
     }
     const file = findCommand(command, env["PATH"], cwd);
+    if (!standby) return (await this.#launch(options, file)).program;
+    const program = this.#standby.take(standby, file, args, env) ?? (await this.#launch(options, file)).program;
+    this.#standby.provide(standby, program, async () => {
+      const { program: next, door } = await this.#launch(options, undefined);
+      return { program: next, door: door!, env: { ...env } };
+    });
+    return program;
+  };
+
+  /** Without a file it waits for what it is to become, which its door takes. */
+  async #launch(options: ProgramOptions, file: string | undefined): Promise<{ program: Program; door?: Writable }> {
+    const { name, command, args = [], env = process.env, cwd, standby } = options;
+    const { stopSignal = "SIGTERM", graceMs = defaultGraceMs } = options;
     const limits = resolveLimits(options.limits, name);
     const { mark, value } = newMark(env, "program");
     const leave = this.#owner.enter(command);
@@ -58,28 +74,34 @@ export class Programs {
     let child: Spawned | undefined;
     try {
       cgroup = this.#owner.cgroup(limits, name);
-      const wrapper = wrapperOf(limits, cgroup);
-      child = spawn(wrapper ? "/bin/sh" : file, wrapper ? [...wrapper, file, ...args] : args, {
-        stdio: ["pipe", "pipe", "pipe"],
+      const wrapper = wrapperOf(limits, cgroup, file === undefined);
+      const words = file === undefined ? [] : [file, ...args];
+      child = spawn(wrapper ? "/bin/sh" : words[0]!, wrapper ? [...wrapper, ...words] : words.slice(1), {
+        stdio: file === undefined ? ["pipe", "pipe", "pipe", "pipe"] : ["pipe", "pipe", "pipe"],
         cwd,
         env: { ...env, [markVariable]: value },
         // A session of its own: a terminal's signals are not for it, and ours reach its whole group.
         detached: true,
-      });
+      }) as Spawned;
       // Without a process there are no pipes either.
       if (child.pid === undefined) throw ((await once(child, "error")) as [Error])[0];
       const { pid } = child;
       child.stdin.on("error", () => {});
       this.#owner.watchdog.add({ pid, stopSignal, graceMs });
       const family = new Family({ pid, mark, cgroup, clock: this.#deps.clock });
-      const program = new NativeProgram(child, family, { ...this.#deps, stopSignal, graceMs, name });
+      const told = (): void => void (standby && this.#standby.discard(standby));
+      const program = new NativeProgram(child, family, { ...this.#deps, stopSignal, graceMs, name, told });
       this.#running.add(program);
       void program.gone.then(() => {
         this.#running.delete(program);
         this.#owner.watchdog.remove(pid);
         leave();
       });
-      return program;
+      const door = child.stdio[3] as Writable | undefined;
+      if (!door) return { program };
+      door.on("error", () => {});
+      (door as unknown as { unref(): void }).unref();
+      return { program, door };
     } catch (error) {
       child?.kill("SIGKILL");
       cgroup?.remove();
@@ -87,7 +109,7 @@ export class Programs {
       if (error instanceof CommandError) throw error;
       throw new CommandError(`Cannot start ${show(command)}: ${reasonOf(error as Error)}`, { command, cause: error });
     }
-  };
+  }
 }
 
 /** Waits, and is no reason for this process to stay. */
@@ -115,6 +137,8 @@ interface StopDeps extends ProgramDeps {
   readonly name: string;
   readonly stopSignal: NodeJS.Signals;
   readonly graceMs: number;
+  /** It was told to end. */
+  readonly told: () => void;
 }
 
 /** A closed stdin is the first that a program hears; those that do not listen to it are signalled this much later. */
@@ -165,6 +189,7 @@ class NativeProgram implements Program {
     const { clock } = this.#deps;
     const deadline = clock.now() + graceMs;
     const first = this.#deadline === undefined;
+    this.#deps.told();
     this.#deadline = Math.min(this.#deadline ?? Infinity, deadline);
     this.hold(true);
     try {
@@ -189,6 +214,7 @@ class NativeProgram implements Program {
   }
 
   kill(): void {
+    this.#deps.told();
     this.#deadline = this.#deps.clock.now();
     this.stdin.destroy();
     this.#family.signal("SIGKILL");

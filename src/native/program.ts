@@ -25,6 +25,8 @@ export interface ProgramOptions {
   readonly limits?: Limits;
   readonly stopSignal?: NodeJS.Signals;
   readonly graceMs?: number;
+  /** It is likely to be started again as soon as it ends: the same object each time names it. */
+  readonly standby?: object;
 }
 
 export interface ProgramExit {

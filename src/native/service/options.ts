@@ -80,6 +80,8 @@ export interface ResolvedService extends Pick<ServiceOptions, "command" | "cwd" 
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly readyMs: number;
+  /** Whether it may be started again. */
+  readonly again: boolean;
   readonly health: ResolvedHealth | undefined;
   readonly stop: ResolvedStop;
   readonly log: boolean | ((line: string, stream: Stream) => void);
@@ -119,6 +121,7 @@ export function resolveService(name: string, options: ServiceOptions): ResolvedS
     env,
     ...(cwd === undefined ? {} : { cwd }),
     ...(ready === undefined ? {} : { ready }),
+    again: options.restart !== "temporary",
     readyMs: resolveDuration(readyTimeout, `"readyTimeout" of ${owner}`),
     health: health && resolveHealth(health, owner),
     stop: resolveStop(options.stop, owner),

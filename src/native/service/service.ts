@@ -60,6 +60,7 @@ async function startService(options: ResolvedService, { signal }: StartContext, 
     ...(limits === undefined ? {} : { limits }),
     stopSignal: stop.signal,
     graceMs: stop.graceMs,
+    ...(options.again ? { standby: options } : {}),
   });
   // It is what this process is there for.
   program.hold(true);

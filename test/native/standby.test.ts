@@ -1,0 +1,92 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { expectNoProcessLeft } from "../harness/leaks.ts";
+import { processesOf } from "../harness/processes.ts";
+import { until } from "../harness/until.ts";
+import { type Lab, ended, lab, withoutGroups } from "./lab.ts";
+
+const missing = withoutGroups();
+if (missing) console.warn(`Control groups are not tested: ${missing}`);
+
+const successors = (): number[] =>
+  processesOf()
+    .filter(({ command }) => command.includes("tinderbox-successor"))
+    .map(({ pid }) => pid);
+
+const standby = {};
+const shell = (code: string, more: readonly string[] = []): [string, string[]] => ["sh", ["-c", code, "sh", ...more]];
+
+async function waiting(): Promise<number> {
+  const [pid] = await until("a successor", () => (successors().length === 1 ? successors() : undefined));
+  return pid!;
+}
+
+async function printed(
+  { start }: Lab,
+  code: string,
+  more: readonly string[] = [],
+  options = {},
+): Promise<[number, string]> {
+  const program = await start(...shell(code, more), { standby, graceMs: 300, ...options });
+  await until("its line", () => program.out().includes("\n"));
+  return [program.pid, program.out()];
+}
+
+test.each([
+  ["with control groups", true],
+  ["by /proc alone", false],
+])("a successor waits, and becomes the program when that is started again (%s)", async (_name, groups) => {
+  if (groups && missing) return;
+  const here = lab(groups);
+  const code = 'printf "%s\\n" "$1$2$3"; exec sleep 1000';
+  const odd = ["it's", ' "quoted" $HOME `x` \\ ', ";&|"];
+  const [first, text] = await printed(here, code, odd, { limits: { fileSize: "1mb" } });
+  expect(text).toBe(`${odd.join("")}\n`);
+  const next = await waiting();
+  process.kill(first, "SIGKILL");
+  const [second, again] = await printed(here, code, odd, { limits: { fileSize: "1mb" } });
+  expect([second, again]).toEqual([next, text]);
+  expect(readFileSync(`/proc/${second}/limits`, "utf8")).toMatch(/Max file size\s+1048576/);
+  expect(await waiting()).not.toBe(next);
+});
+
+test("it goes when the program is told to end, and when nobody wants it in time", async () => {
+  const { start } = lab(false);
+  const program = await start(...shell("exec cat"), { standby });
+  await waiting();
+  await program.stop();
+  await until("the end of the successor", () => successors().length === 0);
+});
+
+test("another environment, and words with a line end, are started in the ordinary way", async () => {
+  const here = lab(false);
+  const env = { PATH: process.env["PATH"], WORD: "one" };
+  const [first] = await printed(here, 'echo "$WORD"; exec sleep 1000', [], { env });
+  const next = await waiting();
+  process.kill(first, "SIGKILL");
+  const [second, text] = await printed(here, 'echo "$WORD"; exec sleep 1000', [], { env: { ...env, WORD: "two" } });
+  expect(text).toBe("two\n");
+  expect(second).not.toBe(next);
+  await until("the end of the first successor", () => ended(next));
+  process.kill(second, "SIGKILL");
+  const [, lines] = await printed(here, 'echo "$1"; exec sleep 1000', ["a\nb"], { env });
+  expect(lines).toBe("a\nb\n");
+});
+
+test("a successor that has died is missed by nobody", async () => {
+  const here = lab(false);
+  const [first] = await printed(here, "echo up; exec sleep 1000");
+  const next = await waiting();
+  process.kill(next, "SIGKILL");
+  await until("its end", () => ended(next));
+  process.kill(first, "SIGKILL");
+  expect((await printed(here, "echo up; exec sleep 1000"))[1]).toBe("up\n");
+});
+
+test("nothing of it is left", async () => {
+  const { start, programs } = lab(true);
+  await start(...shell("exec cat"), { standby });
+  await waiting();
+  await programs.stop();
+  await expectNoProcessLeft();
+});
