@@ -262,7 +262,11 @@ export class PoolCore {
     if (keeper) {
       this.#kept.delete(call);
       keeper.kept--;
-      if (keeper.line && keeper.busy === 0) this.#renew(keeper, now);
+      // Also where its executors are just being started again: it will have its place by when it became idle.
+      if (keeper.busy === 0) {
+        if (keeper.line) this.#renew(keeper, now);
+        else this.#idle(keeper, now);
+      }
       return;
     }
     const runner = this.#drop(call, now);
