@@ -40,19 +40,26 @@ export interface Trace {
 /** Looks that find nobody while somebody ends under their eyes: what that one has started may not be on their list. */
 const mostLooks = 10;
 
+/** Those that had ended at the last look, with when they were started: what they started had no other parent since. */
+let zombies: ReadonlyMap<number, number | undefined> = new Map();
+
 /** Those that carry the mark or are of the program's session, and all that descend from these. */
 export function findMarked(trace: Trace): number[] {
   let before: ReadonlySet<number> = new Set();
+  const known = zombies;
   for (let look = 1; ; look++) {
-    const { all, ended } = lookOnce(trace);
+    const { all, ended } = lookOnce(trace, known);
     if (all.length > 0 || look === mostLooks || [...ended].every((pid) => before.has(pid))) return all;
     before = ended;
   }
 }
 
-/** One reading of /proc; `ended` are those that were on the list and are no more. */
-function lookOnce({ mark, pid: leader, ended: over = false }: Trace): { all: number[]; ended: Set<number> } {
-  const { running, ended } = listProcesses();
+/** One reading of /proc; `ended` are those that were on the list and are no more, but for those `known` to have ended before. */
+function lookOnce({ mark, pid: leader, ended: over = false }: Trace, known: typeof zombies) {
+  const { running, ended: found } = listProcesses();
+  zombies = found;
+  const ended = new Set<number>();
+  for (const [pid, started] of found) if (started === undefined || known.get(pid) !== started) ended.add(pid);
   const all = running.filter(({ pid }) => pid !== process.pid);
   // Nobody who is older than this process has a mark of it: most of a machine need not be read.
   since ??= readProcess(process.pid)?.started ?? 0;
@@ -65,15 +72,15 @@ function lookOnce({ mark, pid: leader, ended: over = false }: Trace): { all: num
   };
   // Numbers are not given again while a session of that number has members.
   const session = over && all.some(({ pid }) => pid === leader) ? undefined : leader;
-  const found = new Set(all.filter((each) => each.session === session || carries(each)).map(({ pid }) => pid));
-  for (let before = -1; before < found.size;) {
-    before = found.size;
+  const ours = new Set(all.filter((each) => each.session === session || carries(each)).map(({ pid }) => pid));
+  for (let before = -1; before < ours.size;) {
+    before = ours.size;
     for (const { pid, parent, group, session: its } of all) {
-      if (found.has(parent) || found.has(group) || found.has(its)) found.add(pid);
+      if (ours.has(parent) || ours.has(group) || ours.has(its)) ours.add(pid);
     }
   }
   const watchdog = (pid: number): boolean => environmentOf(pid)?.includes(`${watchdogVariable}=`) ?? false;
-  return { all: [...found].filter((pid) => !watchdog(pid)), ended };
+  return { all: [...ours].filter((pid) => !watchdog(pid)), ended };
 }
 
 /** Kills what is found until nothing is, `tries` times: what forks faster than that needs a limit. Returns what is left. */

@@ -2,7 +2,7 @@
  * Control groups: what a program starts stays in its group, whatever it does, and is counted there. Version 2 contains;
  * limits come from the same group, or where its controllers are still those of version 1, from groups beside it.
  */
-import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import type { ResolvedLimits } from "./limits.ts";
 
@@ -99,7 +99,7 @@ export class Cgroup {
   /** The kernel has ended a member for its memory. */
   get oom(): boolean {
     return [...this.#folders].some((folder) =>
-      /^oom_kill [1-9]/m.test(readText(join(folder, "memory.events")) + readText(join(folder, "memory.oom_control"))),
+      ["memory.events", "memory.oom_control"].some((file) => /^oom_kill [1-9]/m.test(readText(join(folder, file)))),
     );
   }
 
@@ -116,6 +116,8 @@ export class Cgroup {
 
 /** Of a group and those below it. */
 export function membersOf(folder: string): number[] {
+  // Of version 2: says it of those below it too.
+  if (/^populated 0$/m.test(readText(join(folder, "cgroup.events")))) return [];
   const own = readText(join(folder, "cgroup.procs")).split("\n").filter(Boolean).map(Number);
   return [...own, ...subgroups(folder).flatMap(membersOf)];
 }
@@ -220,7 +222,8 @@ function write(folder: string, file: string, value: string): boolean {
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    // An error costs more than a look.
+    return existsSync(file) ? readFileSync(file, "utf8") : "";
   } catch {
     return "";
   }

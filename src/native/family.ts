@@ -75,13 +75,12 @@ export class Family {
     }
   }
 
-  /** Until nothing is left, by whatever trace. Returns what cannot be ended. */
-  async sweep(): Promise<readonly number[]> {
+  /** Until nothing is left, by whatever trace, from `laterMs` on. Returns what cannot be ended. */
+  async sweep(laterMs: number): Promise<readonly number[]> {
     const { clock, cgroup, mark, pid } = this.#deps;
     const deadline = clock.now() + longestEndMs;
     let quiet = 0;
-    // Whoever is to be started again at once comes first.
-    await pause(clock, shortestLookMs);
+    await pause(clock, laterMs);
     for (let wait = shortestLookMs; ; wait = Math.min(longestLookMs, wait * 2)) {
       // From its first instruction on it was in its group; a look at every process of the machine would find nothing else.
       const left = cgroup?.contains ? cgroup.members() : killMarked({ mark, pid, ended: true }, 1);

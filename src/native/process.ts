@@ -90,7 +90,14 @@ export class Programs {
       this.#owner.watchdog.add({ pid, stopSignal, graceMs });
       const family = new Family({ pid, mark, cgroup, clock: this.#deps.clock });
       const told = (): void => void (standby && this.#standby.discard(standby));
-      const program = new NativeProgram(child, family, { ...this.#deps, stopSignal, graceMs, name, told });
+      const program = new NativeProgram(child, family, {
+        ...this.#deps,
+        stopSignal,
+        graceMs,
+        name,
+        standby: standby !== undefined,
+        told,
+      });
       this.#running.add(program);
       void program.gone.then(() => {
         this.#running.delete(program);
@@ -137,9 +144,14 @@ interface StopDeps extends ProgramDeps {
   readonly name: string;
   readonly stopSignal: NodeJS.Signals;
   readonly graceMs: number;
+  /** It is to be started again as soon as it has ended. */
+  readonly standby: boolean;
   /** It was told to end. */
   readonly told: () => void;
 }
+
+/** Longer than it takes its successor to say its first words. */
+const sweepMs = 50;
 
 /** A closed stdin is the first that a program hears; those that do not listen to it are signalled this much later. */
 const hintMs = 250;
@@ -242,7 +254,9 @@ class NativeProgram implements Program {
 
   async #goneAfter(exited: Promise<ProgramExit>): Promise<void> {
     await exited;
-    const left = await this.#family.sweep();
+    // Whoever is to be started again at once comes first; nobody waits for the end of one that was not told to.
+    const restarts = this.#deps.standby && this.#deadline === undefined;
+    const left = await this.#family.sweep(restarts ? sweepMs : 1);
     if (left.length > 0) this.#deps.stray(this.#deps.name, left);
     for (const stream of [this.stdout, this.stderr]) void this.#finish(stream);
   }

@@ -5,16 +5,16 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { markVariable } from "../mark.ts";
-import { listProcesses, signalProcess } from "../proc.ts";
+import { listProcesses, readProcess, signalProcess } from "../proc.ts";
 import { membersOf, removeGroup } from "./cgroup.ts";
 
 /** `folders` are where this process has its groups: those of others are beside them. */
 export function reapDead(folders: readonly string[]): void {
   const { running: all } = listProcesses();
-  const alive = new Set(all.map(({ pid }) => pid));
   const watched = all.map(({ pid }) => textOf(pid, "cmdline")).filter((line) => line.includes("tinderbox-watchdog"));
+  // Asked each time: one that has come since the list was read may have a group already.
   const dead = (owner: string): boolean =>
-    !alive.has(Number(owner.split(".")[0])) && !watched.some((line) => line.includes(owner));
+    !readProcess(Number(owner.split(".")[0])) && !watched.some((line) => line.includes(owner));
   for (const { pid } of all) {
     if (marksOf(textOf(pid, "environ")).some(dead)) signalProcess(pid, "SIGKILL");
   }

@@ -106,6 +106,6 @@ function quoted(word: string): string {
 }
 
 function sameAs(one: Successor["env"], other: Successor["env"]): boolean {
-  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
-  return [...names].every((name) => one[name] === other[name]);
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
 }

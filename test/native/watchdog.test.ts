@@ -70,7 +70,8 @@ describe.each([
     script.kill("SIGKILL");
     await script.finished;
     // Its output goes nowhere any more; that it was not killed shows in the time that it took.
-    expect(withTag(tag).length).toBe(1);
+    // It may just be starting something: that is two for a moment.
+    expect(withTag(tag)).not.toEqual([]);
     await until("that nothing is left", () => withTag(tag).length === 0);
   });
 
