@@ -2,7 +2,8 @@ import { defaultServerConditions, type PluginOption } from "vite";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 const source = "tinderbox-source";
-const conditions = [source, ...defaultServerConditions];
+// Not "module": it is for bundlers, and names files that Node cannot load.
+const conditions = [source, ...defaultServerConditions.filter((name) => name !== "module")];
 
 // Every Node process that inherits it reads the whole file at start: 40 ms each, hundreds of times in a run.
 delete process.env["NODE_EXTRA_CA_CERTS"];
