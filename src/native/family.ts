@@ -42,10 +42,12 @@ export class Family {
 
   signal(signal: NodeJS.Signals): void {
     const { pid, cgroup } = this.#deps;
+    // Without a group some are found only by a parent, which may be gone a moment later.
+    const before = cgroup?.contains ? [] : this.#members();
     // The group first, at once: whoever forks between two signals of a list would get none.
     if (!this.#ended) signalProcess(-pid, signal);
     if (signal === "SIGKILL" && cgroup?.kill()) return;
-    const members = this.#members();
+    const members = new Set([...before, ...this.#members()]);
     for (const member of members) if (this.#ended || readProcess(member)?.group !== pid) signalProcess(member, signal);
     // One that was stopped hears nothing else.
     if (signal !== "SIGKILL") for (const member of members) signalProcess(member, "SIGCONT");

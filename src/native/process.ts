@@ -228,8 +228,9 @@ class NativeProgram implements Program {
   kill(): void {
     this.#deps.told();
     this.#deadline = this.#deps.clock.now();
-    this.stdin.destroy();
     this.#family.signal("SIGKILL");
+    // Not before: its end would be the program's own then.
+    this.stdin.destroy();
   }
 
   hold(alive: boolean): void {

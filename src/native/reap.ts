@@ -4,7 +4,7 @@
  */
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { markVariable } from "../mark.ts";
+import { markVariable, watchdogVariable } from "../mark.ts";
 import { listProcesses, readProcess, signalProcess } from "../proc.ts";
 import { membersOf, removeGroup } from "./cgroup.ts";
 
@@ -16,7 +16,10 @@ export function reapDead(folders: readonly string[]): void {
   const dead = (owner: string): boolean =>
     !readProcess(Number(owner.split(".")[0])) && !watched.some((line) => line.includes(owner));
   for (const { pid } of all) {
-    if (marksOf(textOf(pid, "environ")).some(dead)) signalProcess(pid, "SIGKILL");
+    const environment = textOf(pid, "environ");
+    // A watchdog ends by itself, when it has done what it is there for.
+    if (environment.includes(`${watchdogVariable}=`)) continue;
+    if (marksOf(environment).some(dead)) signalProcess(pid, "SIGKILL");
   }
   for (const parent of new Set(folders.map((folder) => dirname(folder)))) {
     for (const name of namesIn(parent)) {

@@ -17,7 +17,7 @@ export function wrapperOf(limits: ResolvedLimits, cgroup: Cgroup | undefined, wa
     lines.push(`ulimit -v ${Math.ceil(memoryBytes / 1024)} || exit 126`);
   }
   if (fileBytes !== undefined) lines.push(`ulimit -f ${Math.ceil(fileBytes / 512)} || exit 126`);
-  if (waits) lines.push("IFS= read -r line <&3 || exit 125", "exec 3<&-", `shift ${doors.length}`, 'eval "exec $line"');
+  if (waits) lines.push("IFS= read -r line <&3 || exit 125", "exec 3<&-", 'eval "exec $line"');
   else lines.push(`shift ${doors.length}`, 'exec "$@"');
   return ["-c", lines.join("\n"), waits ? "tinderbox-successor" : "tinderbox", ...doors];
 }

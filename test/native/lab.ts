@@ -1,9 +1,8 @@
 import { randomInt } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { systemClock } from "../../src/clock.ts";
-import { findHierarchies } from "../../src/native/cgroup.ts";
-import { removeGroup } from "../../src/native/cgroup.ts";
+import { findHierarchies, removeGroup } from "../../src/native/cgroup.ts";
 import { Programs } from "../../src/native/process.ts";
 import type { Program, ProgramOptions } from "../../src/native/program.ts";
 import { whenTestEnds } from "../harness/hooks.ts";
@@ -48,6 +47,17 @@ function textOf(file: string): string {
   } catch {
     return "";
   }
+}
+
+/** Folders of control groups in which the owner with this number has its own. */
+export function groupsOf(pid: number): string[] {
+  const { unified, legacy } = findHierarchies("tinderbox-where");
+  const found = [unified, ...legacy.values()].filter((folder) => folder !== undefined);
+  for (const folder of found) removeGroup(folder);
+  return found
+    .map((folder) => dirname(folder))
+    .flatMap((parent) => readdirSync(parent).map((name) => join(parent, name)))
+    .filter((folder) => basename(folder).startsWith(`tinderbox-${pid}.`));
 }
 
 /** Why a test of control groups cannot run here; undefined where it can. */

@@ -1,14 +1,18 @@
-import { existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { systemClock } from "../../src/clock.ts";
 import { CommandError } from "../../src/errors.ts";
-import { expectNoProcessLeft } from "../harness/leaks.ts";
+import { newMark } from "../../src/mark.ts";
+import { Family } from "../../src/native/family.ts";
+import { whenTestEnds } from "../harness/hooks.ts";
 import { testRun } from "../harness/run.ts";
 import { repository } from "../harness/script-folder.ts";
 import { runScript } from "../harness/script.ts";
 import { until } from "../harness/until.ts";
-import { findHierarchies, removeGroup } from "../../src/native/cgroup.ts";
-import { ended, lab, withTag, withoutGroups } from "./lab.ts";
+import { ended, lab, stateOf, withTag, withoutGroups } from "./lab.ts";
 
 const missing = withoutGroups();
 if (missing) console.warn(`Control groups are not tested: ${missing}`);
@@ -135,13 +139,36 @@ describe.each(ways)("%s", (_name, groups) => {
     await until("its last words", () => program.out().includes("child done"));
   });
 
-  test("a second stop with less grace shortens the first, and kill() ends both", async () => {
+  test("what a program that ends with its stdin leaves in its process group gets the signal, and its grace", async () => {
+    const { start, tag } = lab(groups);
+    const child = `trap 'echo child done; exit' TERM; echo child up; while :; do sleep 0.05; done`;
+    const program = await start("sh", ["-c", `sh -c "${child}" ${tag} & cat; exit 0`], { graceMs: 10_000 });
+    await until("up", () => program.out().includes("child up"));
+    await program.stop();
+    expect(await program.exited).toMatchObject({ exitCode: 0 });
+    await until("its last words", () => program.out().includes("child done"));
+  });
+
+  test("a program that stands still hears its signal", async () => {
+    const { start } = lab(groups);
+    const code = "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done";
+    const program = await start("sh", ["-c", code], { graceMs: 10_000 });
+    await until("up", () => program.out().includes("up"));
+    process.kill(program.pid, "SIGSTOP");
+    await until("that it stands still", () => stateOf(program.pid) === "T");
+    await program.stop();
+    expect(await program.exited).toMatchObject({ status: 7, signal: undefined });
+  });
+
+  test("a second stop with less grace shortens the first, with more it changes nothing, and kill() ends both", async () => {
     const { up } = lab(groups);
     const program = await up("ignores-term");
     const began = performance.now();
     const long = program.stop(60_000);
     await Promise.all([long, program.stop(300)]);
     expect(performance.now() - began).toBeLessThan(30_000);
+    const third = await up("ignores-term");
+    await Promise.all([third.stop(300), third.stop(60_000)]);
     const other = await up("ignores-term");
     const stopping = other.stop(60_000);
     other.kill();
@@ -167,6 +194,9 @@ describe.each(ways)("%s", (_name, groups) => {
     const exit = await eater.exited;
     expect(exit.status).not.toBe(0);
     expect(exit.oom).toBe(groups);
+    const killed = await start("cat", [], { limits: { memory: "64mb" } });
+    killed.kill();
+    expect(await killed.exited).toMatchObject({ signal: "SIGKILL", oom: false });
     const modest = await start("sh", ["-c", "echo fine"], { limits: { memory: "64mb" } });
     expect(await modest.exited).toMatchObject({ status: 0, oom: false });
     expect(existsSync(`/proc/${other.pid}`)).toBe(true);
@@ -258,30 +288,6 @@ test("without control groups limits are said once to be missing, or refused with
   ).gone;
 });
 
-test("the groups of a process are removed when its programs are gone", async ({ skip }) => {
-  if (missing) skip(missing);
-  const { start, programs } = lab(true);
-  const groups = () => readdirSync(groupFolder()).filter((name) => name.startsWith(`tinderbox-${process.pid}.`));
-  const program = await start("cat", [], { limits: { memory: "100mb", pids: 10 } });
-  expect(groups().length).toBeGreaterThan(0);
-  await program.stop();
-  await until("that the groups are removed", () => groups().length === 0);
-  await until("the end of the watchdog", () => programs.watchdog === undefined);
-  await expectNoProcessLeft();
-});
-
-/** Where this process makes its groups of version 2. */
-function groupFolder(): string {
-  const found = findFolder("tinderbox-where");
-  return join(found, "..");
-}
-
-function findFolder(name: string): string {
-  const { unified } = findHierarchies(name);
-  removeGroup(unified!);
-  return unified!;
-}
-
 test("descendants get the stop signal once, also when the program itself has gone before them", async () => {
   const { up } = lab(false);
   const flag = join(mkdtempSync(join(testRun.folder, "once-")), "flag");
@@ -296,12 +302,69 @@ test("descendants get the stop signal once, also when the program itself has gon
   expect(program.out().match(/got TERM/g)).toHaveLength(1);
 });
 
+test("the number of a program that has ended is another's: that one is neither told nor counted nor ended", async () => {
+  const other = spawn("cat", { detached: true, stdio: ["pipe", "pipe", "ignore"] });
+  whenTestEnds(() => void other.kill("SIGKILL"));
+  const { mark } = newMark({}, "program");
+  const family = new Family({ pid: other.pid!, mark, cgroup: undefined, clock: systemClock });
+  expect(family.memory()).toBeGreaterThan(0);
+  family.ended();
+  expect(family.memory()).toBe(0);
+  family.signal("SIGTERM");
+  await family.end();
+  expect(await family.sweep(0)).toEqual([]);
+  other.stdin.write("alive");
+  expect(String(((await once(other.stdout, "data")) as [Buffer])[0])).toBe("alive");
+});
+
+test("a program that has ended is signalled by its number no more", async () => {
+  const { start } = lab(false);
+  const program = await start("true");
+  await program.exited;
+  const signals = vi.spyOn(process, "kill");
+  whenTestEnds(() => signals.mockRestore());
+  program.kill();
+  expect(signals).not.toHaveBeenCalledWith(-program.pid, "SIGKILL");
+  await program.gone;
+});
+
+test("kill() does not let a program see the end of its stdin first", async () => {
+  const { up } = lab(false);
+  const program = await up("ends-by-the-end-of-stdin");
+  const send = process.kill.bind(process);
+  const open: boolean[] = [];
+  const signals = vi.spyOn(process, "kill").mockImplementation((pid, signal) => {
+    if (pid === -program.pid) open.push(!program.stdin.destroyed);
+    return send(pid, signal);
+  });
+  whenTestEnds(() => signals.mockRestore());
+  program.kill();
+  expect(open).toEqual([true]);
+  expect(program.stdin.destroyed).toBe(true);
+  await program.gone;
+});
+
 test("what the system refuses is told with what to do", async () => {
   const { start } = lab(true);
   const long = ["x".repeat(3_000_000)];
   await expect(start("echo", long)).rejects.toThrow(
     'Cannot start "echo": its arguments and environment are too long for the system; pass them by stdin or a file',
   );
+});
+
+test("a program keeps this process only where it is told to", async () => {
+  const run = (then: string) =>
+    runScript(`
+      import { programs } from "${repository}/src/services.ts";
+      const program = await programs.start({ name: "t", command: "/bin/cat" });
+      process.once("beforeExit", () => console.log("empty"));
+      ${then}
+    `);
+  expect(await run("")).toMatchObject({ code: 0, stdout: "empty\n" });
+  const stopped = 'await program.stop(0); console.log("stopped");';
+  expect(await run(stopped)).toMatchObject({ code: 0, stdout: "stopped\nempty\n" });
+  const held = 'program.hold(true); setTimeout(() => { console.log("later"); void program.stop(); }, 100).unref();';
+  expect(await run(held)).toMatchObject({ code: 0, stdout: "later\nempty\n" });
 });
 
 test("where no descriptor is left a start fails, harms nobody, and works again later", async () => {

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import type { Program } from "../../src/native/program.ts";
@@ -46,27 +46,39 @@ test.each(ways)("a successor waits, and becomes the program when that is started
   const [first, text] = await printed(here, code, odd, { limits: { fileSize: "1mb" } });
   expect(text).toBe(`${odd.join("")}\n`);
   const next = await waiting();
+  const open = readdirSync(`/proc/${first}/fd`);
   process.kill(first, "SIGKILL");
   const [second, again] = await printed(here, code, odd, { limits: { fileSize: "1mb" } });
   expect([second, again]).toEqual([next, text]);
+  expect(readdirSync(`/proc/${second}/fd`)).toEqual(open);
   expect(readFileSync(`/proc/${second}/limits`, "utf8")).toMatch(/Max file size\s+1048576/);
   expect(await waiting()).not.toBe(next);
 });
 
-test("it goes when nobody wants it within ten seconds of the end of its program", async () => {
+/** Successors without processes, for a clock that a test moves; `end` ends the first program, `made` lets its successor be there. */
+function pretend(env = {}) {
   const clock = new FakeClock();
   const waits = new Standby(clock);
   const end = Promise.withResolvers<never>();
+  const made = Promise.withResolvers<void>();
   const killed: string[] = [];
   const fake = (name: string, exited: Promise<never>): Program =>
     ({ pid: process.pid, exited, kill: () => killed.push(name) }) as unknown as Program;
   const next = fake("next", new Promise(() => {}));
-  waits.provide(standby, fake("first", end.promise), () =>
-    Promise.resolve({ program: next, door: new PassThrough(), env: {} }),
-  );
-  clock.advance(100);
-  await new Promise(setImmediate);
-  end.resolve(undefined as never);
+  const door = new PassThrough();
+  waits.provide(standby, fake("first", end.promise), () => made.promise.then(() => ({ program: next, door, env })));
+  const settled = async (): Promise<void> => {
+    clock.advance(100);
+    await new Promise(setImmediate);
+  };
+  return { clock, waits, killed, door, next, end: () => end.resolve(undefined as never), made: made.resolve, settled };
+}
+
+test("it goes when nobody wants it within ten seconds of the end of its program", async () => {
+  const { clock, killed, end, made, settled } = pretend();
+  made();
+  await settled();
+  end();
   await new Promise(setImmediate);
   clock.advance(9_999);
   expect(killed).toEqual([]);
@@ -75,12 +87,52 @@ test("it goes when nobody wants it within ten seconds of the end of its program"
   expect(clock.pending()).toBe(0);
 });
 
+test("it goes when its program has ended, or was told to, before it was there", async () => {
+  const over = pretend();
+  await over.settled();
+  over.end();
+  await new Promise(setImmediate);
+  over.made();
+  await new Promise(setImmediate);
+  expect(over.killed).toEqual(["next"]);
+  const told = pretend();
+  await told.settled();
+  told.waits.discard(standby);
+  told.made();
+  await new Promise(setImmediate);
+  expect(told.killed).toEqual(["next"]);
+  expect(told.clock.pending()).toBe(0);
+});
+
+test("it becomes what is asked for only with the same environment, and words that one line can tell", async () => {
+  const env = { ONE: "1", NONE: undefined };
+  const ask = async (args: readonly string[], wanted: Record<string, string | undefined>) => {
+    const { waits, killed, door, next, end, made, settled, clock } = pretend(env);
+    made();
+    await settled();
+    end();
+    await new Promise(setImmediate);
+    const taken = waits.take(standby, "/bin/it", args, wanted);
+    expect(waits.take(standby, "/bin/it", args, wanted)).toBeUndefined();
+    expect(clock.pending()).toBe(0);
+    expect(killed).toEqual(taken ? [] : ["next"]);
+    expect(taken).toBe(taken && next);
+    return taken && String(door.read());
+  };
+  expect(await ask(["a b", "it's"], { ...env })).toBe("'/bin/it' 'a b' 'it'\\''s'\n");
+  expect(await ask(["a"], { ...env, ONE: "2" })).toBeUndefined();
+  expect(await ask(["a"], { ...env, MORE: "" })).toBeUndefined();
+  expect(await ask(["a"], { ONE: "1" })).toBeUndefined();
+  expect(await ask(["a\nb"], { ...env })).toBeUndefined();
+});
+
 test("it goes when the program is told to end", async () => {
   const { start } = lab(false);
   const program = await start(...shell("exec cat"), { standby });
   await waiting();
   await program.stop();
-  await until("the end of the successor", () => successors().length === 0);
+  // Those that nobody has told of it would wait for twice as long.
+  await until("the end of the successor", () => successors().length === 0, { within: 5_000 });
 });
 
 test("another environment, and words with a line end, are started in the ordinary way", async () => {
