@@ -1,5 +1,5 @@
 /**
- * Native programs on a runner: closures may capture their handles without importing the package, and most closures capture none. So
+ * Handles of native programs and stores on a runner: closures may capture them without importing the package, and most capture none. So
  * what makes something of such a handle is loaded by the first one that comes.
  */
 import { createRequire } from "node:module";
@@ -11,6 +11,7 @@ const makers: readonly (readonly [module: string, ...types: readonly string[]])[
   ["../src/programs", "binary", "service"],
   ["../src/supervise", "supervisor", "dynamicSupervisor", "task"],
   ["./furnish", "binaries", "children"],
+  ["../src/store", "store", "cell", "blob"],
 ];
 
 /** Call once, before the first call. */

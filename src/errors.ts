@@ -208,6 +208,49 @@ export class SupervisorError extends TinderboxError {
   declare readonly child?: string;
 }
 
+/** A store did not do what it was asked for. */
+export class StoreError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_STORE";
+  /** Address of the store. */
+  declare readonly store: string;
+  declare readonly key?: string;
+  /** True when it was a write that may have been done, or may yet be done. */
+  declare readonly maybe: boolean;
+  /** True when the same may succeed a moment later. */
+  declare readonly transient: boolean;
+
+  constructor(message: string, facts: ErrorFacts = {}) {
+    super(message, { maybe: false, transient: false, ...facts });
+  }
+}
+
+/** Somebody else was there first. Nothing was done, unless `maybe` says otherwise. */
+export class StoreConflictError extends StoreError {
+  override readonly code: string = "ERR_TINDERBOX_STORE_CONFLICT";
+  /**
+   * `"changed"`: the object is not what `ifMatch` wants; `"held"`: somebody holds the lease; `"contended"`: others were faster for too long;
+   * `"unknown"`: too many others have written since to tell whether this write was done.
+   */
+  declare readonly reason: "changed" | "held" | "contended" | "unknown";
+}
+
+/** What is stored, or was to be stored, is not what it has to be. */
+export class StoreDataError extends StoreError {
+  override readonly code: string = "ERR_TINDERBOX_STORE_DATA";
+  /** What the schema says, where a schema has refused it. */
+  declare readonly issues?: readonly { readonly message: string; readonly path: string }[];
+}
+
+/** A lease is no longer held: somebody else has it, or may have it by now. What was to be written under it was not. */
+export class LeaseLostError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_LEASE_LOST";
+  declare readonly store: string;
+  declare readonly key: string;
+  declare readonly token: number;
+  /** The token that took its place, where that is known. */
+  declare readonly current?: number;
+}
+
 /** Every class above, for the tables that look an error up by name. */
 export const errorClasses = {
   TinderboxError,
@@ -228,5 +271,9 @@ export const errorClasses = {
   BinaryExitError,
   BinaryStartError,
   BinaryProtocolError,
+  StoreError,
+  StoreConflictError,
+  StoreDataError,
+  LeaseLostError,
 } as const;
 for (const [name, Class] of Object.entries(errorClasses)) named(Class, name);

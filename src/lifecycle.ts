@@ -20,8 +20,11 @@ export interface StopOptions {
 }
 
 export interface Member {
-  /** Trees end before pools, one after the other; pools end side by side; programs end last: the others may use them. */
-  readonly kind: "tree" | "pool" | "programs";
+  /**
+   * Trees end before pools, one after the other; pools end side by side; then programs, and last what is held in stores: the others may
+   * use them.
+   */
+  readonly kind: "tree" | "pool" | "programs" | "store";
   describe(): Branch | undefined;
   /** Asks others for what `describe` is to tell. */
   look?(): Promise<unknown>;
@@ -113,7 +116,7 @@ let stopping = false;
 
 /**
  * Ends everything in good order: trees of supervisors, the one that was started last first; then all pools, which refuse new calls
- * and let those that wait and run finish within the time (the rest get a `PoolClosedError`); then native programs. It does not end
+ * and let those that wait and run finish within the time (the rest get a `PoolClosedError`); then native programs; then leases are released. It does not end
  * the process; Tinderbox does the same by itself on SIGTERM, SIGINT and SIGHUP, and raises the signal again, unless the
  * application listens for that signal. Does nothing on a runner.
  *
@@ -142,6 +145,7 @@ async function stopEverything(options: StopOptions = {}): Promise<void> {
   for (const tree of of("tree").toReversed()) await tree.stop(options);
   await Promise.all(of("pool").map((pool) => pool.stop(options)));
   for (const programs of of("programs").toReversed()) await programs.stop(options);
+  await Promise.all(of("store").map((store) => store.stop(options)));
 }
 
 /** What there is to see, in the order of its start. */

@@ -7,7 +7,7 @@ import { place } from "./context.ts";
 import { events } from "./events/index.ts";
 import type { BinaryData } from "./native/binary/data.ts";
 import { callerOf } from "./native/binary/location.ts";
-import { openers } from "./native/binary/openers.ts";
+import { type Opener, openers } from "./native/binary/openers.ts";
 import type { BinaryOptions, OneShotOptions } from "./native/binary/options.ts";
 import { BinaryRegistry } from "./native/binary/registry.ts";
 import { Sources, defaultFolder } from "./native/binary/source.ts";
@@ -15,6 +15,17 @@ import type { AnyBinary, JsonBinary, OneShotBinary, TypedOptions, WorkerBinary }
 import { hold, join } from "./lifecycle.ts";
 import type { Branch } from "./ports/child.ts";
 import { startProgram } from "./services.ts";
+
+/** Loaded by the first source that is there: most applications have none. */
+const openStored: Opener = async (url, signal) => {
+  const { openStore } = await import("./store.ts");
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    await using store = openStore(`s3://${url.hostname}`);
+    yield* store.blob(decodeURIComponent(url.pathname.slice(1))).stream({ signal });
+  }
+  return bytes();
+};
+openers.set("s3:", openStored);
 
 const binaries = new BinaryRegistry({
   clock: systemClock,

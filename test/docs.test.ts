@@ -27,7 +27,7 @@ const programs = pages.flatMap((page) => {
     }),
   );
 });
-const whole = programs.filter(({ code }) => /^import .* from "tinderbox";$/m.test(code));
+const whole = programs.filter(({ code }) => /^import .* from "tinderbox(\/store)?";$/m.test(code));
 
 describe("programs of the documentation", () => {
   test.each(whole)("$page, line $line", { timeout: 60_000 }, async ({ code, fails }) => {

@@ -17,6 +17,7 @@ const house: House = {
     "src/services.ts": 4,
     "src/lifecycle.ts": 4,
     "src/pools.ts": 4,
+    "src/store.ts": 4,
     "src/inspection.ts": 4,
     "src/trace.ts": 4,
     "src/plugin.ts": 4,

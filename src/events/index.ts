@@ -1,6 +1,8 @@
 /** What happens, as typed events: one stream under the log, the live line and the dashboard. */
 
 export interface EventMap {
+  /** A watch cannot read its cell, for the first time after it could; it goes on trying. */
+  "store.failing": { readonly store: string; readonly key: string; readonly error: unknown };
   "boot.phase": { readonly pool: string; readonly runner: string; readonly phase: string; readonly ms: number };
   "boot.failed": { readonly pool: string; readonly runner: string; readonly error: Error };
   "runner.ready": { readonly pool: string; readonly runner: string; readonly machine: string; readonly ms: number };

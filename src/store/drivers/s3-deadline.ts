@@ -1,0 +1,72 @@
+/** How long a request to S3 may take. */
+import type { Clock, Timer } from "../../ports/clock.ts";
+
+export type Ending = "late" | "aborted" | "closed";
+
+/** Ends one request: when its time is over, when its caller gives up, or when the driver is closed. */
+export class Deadline implements Disposable {
+  /** To be given to what is to be ended. */
+  readonly signal: AbortSignal;
+  readonly #clock: Clock;
+  readonly #controller = new AbortController();
+  readonly #ended = Promise.withResolvers<never>();
+  #ending: Ending | undefined;
+  #timer: Timer | undefined;
+  #forget: () => void;
+
+  constructor(clock: Clock, ms: number, caller: AbortSignal | undefined, closing: AbortSignal) {
+    this.#clock = clock;
+    this.signal = this.#controller.signal;
+    this.#ended.promise.catch(() => undefined);
+    const abort = (): void => this.end("aborted");
+    const close = (): void => this.end("closed");
+    caller?.addEventListener("abort", abort);
+    closing.addEventListener("abort", close);
+    this.#forget = () => {
+      caller?.removeEventListener("abort", abort);
+      closing.removeEventListener("abort", close);
+    };
+    if (caller?.aborted) abort();
+    else if (closing.aborted) close();
+    else this.extend(ms);
+  }
+
+  /** Why it is over; undefined as long as it is not. */
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  /** Throws when it is over already. */
+  check(): void {
+    if (this.#ending !== undefined) throw this.signal.reason;
+  }
+
+  /** So many milliseconds are left from now on. */
+  extend(ms: number): void {
+    this.#timer?.cancel();
+    if (this.#ending === undefined) this.#timer = this.#clock.timer(ms, () => this.end("late"));
+  }
+
+  /** What `promise` gives, but not later than the end. */
+  race<T>(promise: Promise<T>): Promise<T> {
+    // Nobody waits for what comes after the end.
+    promise.catch(() => undefined);
+    return Promise.race([this.#ended.promise, promise]);
+  }
+
+  /** The request is over, and it does not matter any more when. */
+  [Symbol.dispose](): void {
+    this.#timer?.cancel();
+    this.#forget();
+  }
+
+  /** Over now. */
+  end(ending: Ending): void {
+    if (this.#ending !== undefined) return;
+    this.#ending = ending;
+    this[Symbol.dispose]();
+    const reason = new Error(`the request was ended: ${ending}`);
+    this.#ended.reject(reason);
+    this.#controller.abort(reason);
+  }
+}

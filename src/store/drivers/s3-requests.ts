@@ -1,0 +1,123 @@
+/** Requests to S3, one by one: each with its deadline, and with errors in our words. */
+import type { StoreError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { Deadline } from "./s3-deadline.ts";
+import {
+  type Asked,
+  endedBy,
+  failureOf,
+  isSkew,
+  type Place,
+  type Refusal,
+  refusalOf,
+  storeError,
+} from "./s3-errors.ts";
+
+/** Makes the request. `abortSignal` ends it. */
+export type Send<Loaded, T> = (loaded: Loaded, options: { readonly abortSignal: AbortSignal }) => Promise<T>;
+
+export interface S3RequestsOptions<Loaded> {
+  readonly place: Place;
+  readonly clock: Clock;
+  readonly requestTimeoutMs: number;
+  /** Gets what is needed for the first request. */
+  readonly load: () => Promise<Loaded>;
+}
+
+export interface Limits {
+  readonly signal?: AbortSignal | undefined;
+  /** Default: that of a request without a body. */
+  readonly ms?: number;
+  /** Default: the driver's own end. */
+  readonly closing?: AbortSignal;
+}
+
+const slowestBytesPerMs = (256 * 1024) / 1_000;
+
+export class S3Requests<Loaded> {
+  readonly place: Place;
+  readonly requestTimeoutMs: number;
+  readonly #options: S3RequestsOptions<Loaded>;
+  readonly #closing = new AbortController();
+  #loading: Promise<Loaded> | undefined;
+  /** How often in a row the server has refused our time. */
+  #skewed = 0;
+
+  constructor(options: S3RequestsOptions<Loaded>) {
+    this.#options = options;
+    this.place = options.place;
+    this.requestTimeoutMs = options.requestTimeoutMs;
+  }
+
+  /** Aborted when there are to be no more requests. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** How long a request with so many bytes may take. */
+  limitMs(bytes: number): number {
+    return this.requestTimeoutMs + bytes / slowestBytesPerMs;
+  }
+
+  deadline({ signal, ms = this.requestTimeoutMs, closing = this.closing }: Limits): Deadline {
+    return new Deadline(this.#options.clock, ms, signal, closing);
+  }
+
+  /** One request whose answer has no body. */
+  async act<T extends object>(asked: Asked, limits: Limits, send: Send<Loaded, T>): Promise<T | Refusal> {
+    using deadline = this.deadline(limits);
+    return await this.ask(asked, deadline, limits.signal, send);
+  }
+
+  /** One request. When it was answered, its deadline is for who reads the body. */
+  async ask<T extends object>(
+    asked: Asked,
+    deadline: Deadline,
+    signal: AbortSignal | undefined,
+    send: Send<Loaded, T>,
+  ): Promise<T | Refusal> {
+    const refused = this.#skewed;
+    let sent = false;
+    try {
+      deadline.check();
+      const loaded = await deadline.race((this.#loading ??= this.#options.load()));
+      sent = true;
+      const output = await deadline.race(send(loaded, { abortSignal: deadline.signal }));
+      this.#skewed = 0;
+      return output;
+    } catch (error) {
+      deadline[Symbol.dispose]();
+      if (deadline.ending !== undefined) throw this.ended(deadline, sent, asked, signal);
+      if (!sent) {
+        this.#loading = undefined;
+        throw error;
+      }
+      const refusal = refusalOf(error);
+      if (refusal) return refusal;
+      if (isSkew(error)) this.#skewed = refused + 1;
+      throw failureOf(error, asked, this.place, refused);
+    }
+  }
+
+  /** Throws when the driver is closed. */
+  check(asked: Asked): void {
+    if (this.closing.aborted) throw endedBy("closed", false, asked, this.place, this.requestTimeoutMs, undefined);
+  }
+
+  /** Why a request was ended from here. */
+  ended(deadline: Deadline, sent: boolean, asked: Asked, signal: AbortSignal | undefined): unknown {
+    return endedBy(deadline.ending!, sent, asked, this.place, this.requestTimeoutMs, signal?.reason);
+  }
+
+  unexpected(answer: string, asked: Asked): StoreError {
+    const what = `the server gave an answer that makes no sense (${answer})`;
+    const todo = "use a server that speaks all of S3";
+    return storeError({ what, todo, transient: false, maybe: asked.writes }, asked, this.place);
+  }
+
+  /** No request begins any more, and those under way fail. Gives what was loaded. */
+  async close(): Promise<Loaded | undefined> {
+    this.#closing.abort();
+    return this.#loading?.catch(() => undefined);
+  }
+}

@@ -1,0 +1,369 @@
+/** Objects in a bucket of S3, or of a server that speaks S3. */
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import type * as Sdk from "@aws-sdk/client-s3";
+import { StoreError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Condition, ObjectInfo, PutOutcome, StoreDriver } from "../../ports/store.ts";
+import { checkKey } from "./keys.ts";
+import { base64Of, faults, received } from "./s3-body.ts";
+import { type Asked, type Refusal, storeError } from "./s3-errors.ts";
+import { leastPartBytes, type PartBuffer } from "./s3-parts.ts";
+import { S3Requests } from "./s3-requests.ts";
+import { type SentPart, upload, type UploadCalls } from "./s3-upload.ts";
+
+export interface S3Identity {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  readonly expiration?: Date;
+}
+
+/** Credentials, or what gets them: called again when they have expired. */
+export type S3Credentials = S3Identity | (() => Promise<S3Identity>);
+
+export interface S3Options {
+  readonly bucket: string;
+  /** What all keys begin with in the bucket, followed by a slash. Default: nothing. */
+  readonly prefix?: string | undefined;
+  readonly clock: Clock;
+  /** Default: as the SDK finds it; us-east-1 where there is an endpoint. */
+  readonly region?: string | undefined;
+  /** Address of a server that is not AWS. */
+  readonly endpoint?: string | undefined;
+  /** Bucket in the path instead of the host name. Default: true with `endpoint`. */
+  readonly forcePathStyle?: boolean | undefined;
+  /** Default: the SDK's own search. */
+  readonly credentials?: S3Credentials | undefined;
+  /**
+   * How long an answer may take, and each further piece of a body, in milliseconds. Bodies have a second more for each 256 KiB. Default:
+   * 10000.
+   */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Larger bodies are sent in parts of this size, which grow when there are very many; at least 5 MiB. Default: 8 MiB. */
+  readonly partBytes?: number | undefined;
+  /** Objects of one answer of `list`, up to 1000. Default: 1000. */
+  readonly page?: number | undefined;
+}
+
+interface Loaded {
+  readonly sdk: typeof Sdk;
+  readonly client: Sdk.S3Client;
+}
+
+const packageName = "@aws-sdk/client-s3";
+/** Connections that do their work at the same time; more requests wait for one. */
+const mostSockets = 256;
+
+export function s3Driver(options: S3Options): StoreDriver {
+  const { bucket, clock, endpoint, requestTimeoutMs = 10_000, page = 1_000 } = options;
+  const partBytes = Math.max(leastPartBytes, options.partBytes ?? 8 * 2 ** 20);
+  const prefix = (options.prefix ?? "").replace(/^\/+|\/+$/g, "");
+  const root = prefix && `${prefix}/`;
+  const server = endpoint === undefined ? "" : ` at ${new URL(endpoint).host}`;
+  const name = `s3://${bucket}${prefix && `/${prefix}`}${server}`;
+  const place = { name, bucket };
+  const requests = new S3Requests({ place, clock, requestTimeoutMs, load: () => load(name, options) });
+  const uploads = new Set<Promise<unknown>>();
+  const targetOf = (key: string) => {
+    checkKey(key);
+    return { Bucket: bucket, Key: root + key };
+  };
+
+  /** An object, or a part of it. Who reads the body, or `close`s it, ends its deadline. */
+  const open = async (asked: Asked, input: Sdk.GetObjectCommandInput, signal: AbortSignal | undefined) => {
+    const deadline = requests.deadline({ signal });
+    const answer = await requests.ask(asked, deadline, signal, ({ sdk, client }, sending) =>
+      client.send(new sdk.GetObjectCommand(input), sending),
+    );
+    if (typeof answer === "string") {
+      deadline[Symbol.dispose]();
+      return answer;
+    }
+    const { ContentLength: length, ContentRange: range, ChecksumCRC32: sum } = answer;
+    const source = (answer.Body ?? nothing()) as AsyncIterable<Uint8Array>;
+    const body = (stallMs?: number): AsyncGenerator<Uint8Array> => {
+      // Checksums of parts end in their number and are longer; those of a range do not exist.
+      const crc = range === undefined && sum?.length === 8 ? sum : undefined;
+      deadline.extend(stallMs ?? requests.limitMs(length ?? 0));
+      return received({ source, length, crc32: crc }, deadline, stallMs, faults(requests, asked, deadline, signal));
+    };
+    const close = (): void => deadline.end("aborted");
+    return { answer, body, close };
+  };
+
+  const put = async (key: string, body: Uint8Array, condition: Condition | undefined, signal?: AbortSignal) => {
+    const asked = askedToWrite(key, condition);
+    const input = { ...targetOf(key), ...headersOf(condition), Body: body, ContentLength: body.length };
+    const answer = await requests.act(
+      asked,
+      { signal, ms: requests.limitMs(body.length) },
+      ({ sdk, client }, sending) =>
+        client.send(new sdk.PutObjectCommand({ ...input, ChecksumCRC32: base64Of(crc32(body)) }), sending),
+    );
+    return outcomeOf(answer, condition, asked);
+  };
+
+  /** What a write came to. */
+  const outcomeOf = (
+    answer: { readonly ETag?: string | undefined } | Refusal,
+    condition: Condition | undefined,
+    asked: Asked,
+  ): PutOutcome => {
+    if (typeof answer === "object" && answer.ETag !== undefined) return { etag: answer.ETag };
+    // There is nothing that could have the etag.
+    if (answer === "missing" && typeof condition === "object") return "lost";
+    if (answer === "condition" && condition !== undefined) return "lost";
+    throw requests.unexpected(typeof answer === "string" ? answer : "no etag", asked);
+  };
+
+  /** What is there, without its bytes. */
+  const describe = async (key: string, asked: Asked, ifMatch: string | undefined, signal: AbortSignal | undefined) => {
+    const answer = await requests.act(asked, { signal }, ({ sdk, client }, sending) =>
+      client.send(new sdk.HeadObjectCommand({ ...targetOf(key), IfMatch: ifMatch }), sending),
+    );
+    if (answer === "missing") return undefined;
+    if (answer === "condition" && ifMatch !== undefined) return "lost";
+    if (typeof answer === "string") throw requests.unexpected(answer, asked);
+    return { etag: answer.ETag ?? "", size: answer.ContentLength ?? 0, body: nothing() };
+  };
+
+  /** The server cannot check a whole upload. */
+  let unchecked = false;
+
+  const uploadCalls = (key: string, condition: Condition | undefined, signal?: AbortSignal): UploadCalls => {
+    const target = targetOf(key);
+    // Of the object itself nothing changes until the end.
+    const asked: Asked = { ...askedToWrite(key, undefined), writes: false };
+    let checked = !unchecked;
+    const create = async (stop: AbortSignal): Promise<string> => {
+      const input = checked ? ({ ChecksumAlgorithm: "CRC32", ChecksumType: "FULL_OBJECT" } as const) : {};
+      const answer = await requests.act(asked, { signal: stop }, ({ sdk, client }, sending) =>
+        client.send(new sdk.CreateMultipartUploadCommand({ ...target, ...input }), sending),
+      );
+      if (typeof answer === "object" && answer.UploadId !== undefined) return answer.UploadId;
+      throw requests.unexpected("no upload", asked);
+    };
+    return {
+      put: (body) => put(key, body, condition, signal),
+      async create(stop) {
+        try {
+          return await create(stop);
+        } catch (error) {
+          const { status } = error as { status?: unknown };
+          if (!checked || (status !== 400 && status !== 501)) throw error;
+          checked = false;
+          const id = await create(stop);
+          unchecked = true;
+          return id;
+        }
+      },
+      async part(UploadId, PartNumber, { bytes, crc32: sum }: PartBuffer, stop): Promise<SentPart> {
+        const check = checked ? { ChecksumCRC32: base64Of(sum) } : { ContentMD5: md5Of(bytes) };
+        const input = { ...target, ...check, UploadId, PartNumber, Body: bytes, ContentLength: bytes.length };
+        const limits = { signal: stop, ms: requests.limitMs(bytes.length) };
+        const answer = await requests.act(asked, limits, ({ sdk, client }, sending) =>
+          client.send(new sdk.UploadPartCommand(input), sending),
+        );
+        if (typeof answer === "object" && answer.ETag !== undefined)
+          return { number: PartNumber, etag: answer.ETag, crc32: sum };
+        throw requests.unexpected("no part", asked);
+      },
+      async complete(UploadId, sent, whole) {
+        const last = askedToWrite(key, condition);
+        const sumOf = (sum: number) => (checked ? { ChecksumCRC32: base64Of(sum) } : {});
+        const Parts = sent.map(({ number, etag, crc32: sum }) => ({ PartNumber: number, ETag: etag, ...sumOf(sum) }));
+        const check = checked ? ({ ...sumOf(whole), ChecksumType: "FULL_OBJECT" } as const) : {};
+        const input = { ...target, ...headersOf(condition), ...check, UploadId, MultipartUpload: { Parts } };
+        // All parts are put together meanwhile.
+        const ms = 3 * requestTimeoutMs + 50 * sent.length;
+        const answer = await requests.act(last, { signal, ms }, ({ sdk, client }, sending) =>
+          client.send(new sdk.CompleteMultipartUploadCommand(input), sending),
+        );
+        return outcomeOf(answer, condition, last);
+      },
+      async abort(UploadId) {
+        const limits = { ms: requestTimeoutMs / 2, closing: new AbortController().signal };
+        const asking: Asked = { ...asked, permission: "s3:AbortMultipartUpload" };
+        await requests.act(asking, limits, ({ sdk, client }, sending) =>
+          client.send(new sdk.AbortMultipartUploadCommand({ ...target, UploadId }), sending),
+        );
+      },
+      tooLarge: () =>
+        storeError(
+          { what: "it is larger than S3 allows", todo: "write it as several", transient: false, maybe: false },
+          asked,
+          place,
+        ),
+    };
+  };
+
+  return {
+    name,
+    // List price of us-east-1: $0.0004 for a thousand GET and HEAD, $0.005 for a thousand PUT, POST and LIST.
+    prices: { read: 0.0004, write: 0.005 },
+
+    async get(key, { ifNoneMatch, signal } = {}) {
+      const asked = askedToRead(key);
+      const opened = await open(asked, { ...targetOf(key), IfNoneMatch: ifNoneMatch }, signal);
+      if (opened === "missing") return undefined;
+      if (opened === "unchanged") return "unchanged";
+      if (typeof opened === "string") throw requests.unexpected(opened, asked);
+      const pieces: Uint8Array[] = [];
+      for await (const piece of opened.body()) pieces.push(piece);
+      const { ETag: etag = "", LastModified, $metadata } = opened.answer;
+      const ageMs = Date.parse(($metadata as Dated).date ?? "") - (LastModified?.getTime() ?? Number.NaN);
+      return { etag, body: Buffer.concat(pieces), ageMs: Number.isNaN(ageMs) ? undefined : Math.max(0, ageMs) };
+    },
+
+    put: (key, body, { condition, signal } = {}) => put(key, body, condition, signal),
+
+    async remove(key, { ifMatch, signal } = {}) {
+      const asked: Asked = { action: "remove", key, permission: "s3:DeleteObject", writes: true };
+      const answer = await requests.act(asked, { signal }, ({ sdk, client }, sending) =>
+        client.send(new sdk.DeleteObjectCommand({ ...targetOf(key), IfMatch: ifMatch }), sending),
+      );
+      if (typeof answer === "object" || answer === "missing") return "done";
+      if (answer === "condition" && ifMatch !== undefined) return "lost";
+      throw requests.unexpected(answer, asked);
+    },
+
+    async list(within, { after, signal } = {}) {
+      const asked: Asked = { action: "list", permission: "s3:ListBucket", writes: false };
+      let from: { StartAfter?: string; ContinuationToken?: string } =
+        after === undefined ? {} : { StartAfter: root + after };
+      for (;;) {
+        // XML cannot hold every character of a key, so they come encoded.
+        const input = { Bucket: bucket, Prefix: root + within, MaxKeys: page, EncodingType: "url", ...from } as const;
+        const answer = await requests.act(asked, { signal }, ({ sdk, client }, sending) =>
+          client.send(new sdk.ListObjectsV2Command(input), sending),
+        );
+        if (typeof answer === "string") throw requests.unexpected(answer, asked);
+        const { Contents = [], IsTruncated: more = false, NextContinuationToken: token } = answer;
+        if (Contents.length > 0 || !more) return { objects: Contents.map((found) => infoOf(found, root)), more };
+        // S3 may give an empty page in the middle.
+        if (token === undefined) throw requests.unexpected("no token", asked);
+        from = { ContinuationToken: token };
+      }
+    },
+
+    async read(key, { start = 0, end = Infinity, ifMatch, signal } = {}) {
+      const asked = askedToRead(key);
+      const whole = start === 0 && end === Infinity;
+      const range = whole ? undefined : `bytes=${start}-${end === Infinity ? "" : end - 1}`;
+      // No bytes cannot be asked for.
+      const opened =
+        end <= start ? "range" : await open(asked, { ...targetOf(key), Range: range, IfMatch: ifMatch }, signal);
+      if (opened === "range") return describe(key, asked, ifMatch, signal);
+      if (opened === "missing") return undefined;
+      if (opened === "condition" && ifMatch !== undefined) return "lost";
+      if (typeof opened === "string") throw requests.unexpected(opened, asked);
+      const { ETag: etag = "", ContentLength, ContentRange = "" } = opened.answer;
+      const [, first, size] = /^bytes (\d+)-\d+\/(\d+)$/.exec(ContentRange) ?? [];
+      if (whole) return { etag, size: ContentLength ?? 0, body: opened.body(requestTimeoutMs) };
+      if (Number(first) === start) return { etag, size: Number(size), body: opened.body(requestTimeoutMs) };
+      opened.close();
+      throw requests.unexpected("other bytes than those that were asked for", asked);
+    },
+
+    async write(key, source, { condition, signal } = {}) {
+      signal?.throwIfAborted();
+      requests.check(askedToWrite(key, condition));
+      const signals = signal ? [signal, requests.closing] : [requests.closing];
+      const task = upload(source, uploadCalls(key, condition, signal), { partBytes, clock, signals });
+      uploads.add(task);
+      try {
+        return await task;
+      } finally {
+        uploads.delete(task);
+      }
+    },
+
+    async close() {
+      const loaded = requests.close();
+      // What they have begun they take away.
+      await Promise.allSettled(uploads);
+      (await loaded)?.client.destroy();
+    },
+  };
+}
+
+type Dated = { readonly date?: string | undefined };
+
+async function load(name: string, options: S3Options): Promise<Loaded> {
+  try {
+    const sdk = await import("@aws-sdk/client-s3");
+    return { sdk, client: clientOf(sdk, options) };
+  } catch (cause) {
+    const missing = (cause as { code?: unknown }).code === "ERR_MODULE_NOT_FOUND";
+    const what = missing ? "is not installed" : "cannot be loaded";
+    throw new StoreError(`Cannot use ${name}: package ${packageName} ${what}; run "npm install ${packageName}"`, {
+      store: name,
+      cause,
+    });
+  }
+}
+
+function clientOf(sdk: typeof Sdk, { region, endpoint, forcePathStyle, credentials }: S3Options): Sdk.S3Client {
+  const sockets = { keepAlive: true, maxSockets: mostSockets };
+  const found = region ?? (endpoint === undefined ? undefined : (process.env["AWS_REGION"] ?? "us-east-1"));
+  const client = new sdk.S3Client({
+    // What to repeat is decided by who knows what was asked.
+    maxAttempts: 1,
+    requestHandler: { httpAgent: sockets, httpsAgent: sockets },
+    // It would take a connection of its own for each body.
+    expectContinueHeader: false,
+    // Given by ourselves, where they are of use.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    ...(found === undefined ? {} : { region: found }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(credentials === undefined ? {} : { credentials }),
+    forcePathStyle: forcePathStyle ?? endpoint !== undefined,
+  });
+  // Asks for the checksum and leaves it to us to compare.
+  client.middlewareStack.add(
+    (next, { commandName }) =>
+      (args) => {
+        const { headers } = args.request as { headers: Record<string, string> };
+        if (commandName === "GetObjectCommand") headers["x-amz-checksum-mode"] = "ENABLED";
+        return next(args);
+      },
+    { step: "build", name: "tinderboxChecksum" },
+  );
+  // The server's time, which the SDK does not pass on.
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { headers } = result.response as { headers?: Record<string, string> };
+      Object.assign(result.output?.$metadata ?? {}, { date: headers?.["date"] });
+      return result;
+    },
+    { step: "deserialize", name: "tinderboxDate", priority: "high" },
+  );
+  return client;
+}
+
+function askedToRead(key: string): Asked {
+  // Without the second one a missing object looks like one that is forbidden.
+  return { action: "read", key, permission: "s3:GetObject and s3:ListBucket", writes: false };
+}
+
+function askedToWrite(key: string, condition: Condition | undefined): Asked {
+  const permission = typeof condition === "object" ? "s3:PutObject and s3:GetObject" : "s3:PutObject";
+  return { action: "write", key, permission, writes: true };
+}
+
+function headersOf(condition: Condition | undefined): { IfMatch?: string; IfNoneMatch?: string } {
+  if (condition === undefined) return {};
+  return condition === "absent" ? { IfNoneMatch: "*" } : { IfMatch: condition.ifMatch };
+}
+
+function infoOf({ Key = "", ETag = "", Size = 0, LastModified }: Sdk._Object, root: string): ObjectInfo {
+  const key = decodeURIComponent(Key.replaceAll("+", " ")).slice(root.length);
+  return { key, etag: ETag, size: Size, modified: LastModified?.getTime() ?? 0 };
+}
+
+const md5Of = (bytes: Uint8Array): string => createHash("md5").update(bytes).digest("base64");
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}

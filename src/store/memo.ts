@@ -1,0 +1,146 @@
+/** Values that are computed once, whoever asks for them first on whichever machine. */
+import { type Duration } from "../duration.ts";
+import { AbortError, LeaseLostError } from "../errors.ts";
+import { refuseUnknown, show } from "../options.ts";
+import type { Commits } from "./commits.ts";
+import type { Leases } from "./leases.ts";
+import { textOf, valueOf } from "./record.ts";
+import type { Requests } from "./requests.ts";
+import { type StandardSchema, resolveSchema, validated } from "./schema.ts";
+
+export interface MemoOptions<T> {
+  /** What the value has to be, when it is computed and when it is read back. */
+  readonly schema?: StandardSchema<T>;
+  /** After how long without a sign of life another machine computes in place of one that is gone. Default: "30s". */
+  readonly ttl?: Duration;
+  /** Stops waiting. The computation ends when nobody of this process waits any more. */
+  readonly signal?: AbortSignal;
+}
+
+export interface MemoContext {
+  /** Aborts when nobody waits for the value any more, or another machine may be computing it. */
+  readonly signal: AbortSignal;
+}
+
+export interface MemoDeps {
+  readonly requests: Requests;
+  readonly leases: Leases;
+  readonly commitsOf: (key: string) => Commits;
+}
+
+interface Running {
+  readonly result: Promise<string>;
+  readonly ending: AbortController;
+  waiting: number;
+}
+
+const timeoutMs = 30_000;
+
+export class Memos {
+  readonly #deps: MemoDeps;
+  /** One computation in this process for each key. */
+  readonly #running = new Map<string, Running>();
+
+  constructor(deps: MemoDeps) {
+    this.#deps = deps;
+  }
+
+  async get<T>(
+    key: string,
+    compute: (context: MemoContext) => T | PromiseLike<T>,
+    options: MemoOptions<T>,
+  ): Promise<T> {
+    const { schema: given, ttl, signal, ...rest } = options;
+    refuseUnknown(rest, ["schema", "ttl", "signal"], `memo "${key}"`);
+    if (typeof compute !== "function")
+      throw new TypeError(`Cannot compute memo "${key}" with ${show(compute)}: a function is wanted`);
+    const schema = resolveSchema(given, `memo "${key}"`);
+    signal?.throwIfAborted();
+    const running = this.#running.get(key) ?? this.#start(key, compute, schema, ttl);
+    running.waiting++;
+    try {
+      const text = await untilAborted(running.result, signal, () => this.#aborted(key, signal!));
+      const facts = this.#facts(key);
+      const value = valueOf(text, `memo "${key}" of ${facts.store}`, facts);
+      return (await validated(schema, value, `read memo "${key}" of ${facts.store}`, facts)) as T;
+    } finally {
+      if (--running.waiting === 0) running.ending.abort(this.#aborted(key, signal));
+    }
+  }
+
+  #start(
+    key: string,
+    compute: (context: MemoContext) => unknown,
+    schema: StandardSchema | undefined,
+    ttl: Duration | undefined,
+  ): Running {
+    const ending = new AbortController();
+    const result = this.#compute(key, compute, schema, ttl, ending.signal).finally(() => {
+      if (this.#running.get(key) === running) this.#running.delete(key);
+    });
+    result.catch(() => {});
+    // Who comes after the last one has left begins anew.
+    ending.signal.addEventListener("abort", () => this.#running.get(key) === running && this.#running.delete(key));
+    const running: Running = { result, ending, waiting: 0 };
+    this.#running.set(key, running);
+    return running;
+  }
+
+  async #compute(
+    key: string,
+    compute: (context: MemoContext) => unknown,
+    schema: StandardSchema | undefined,
+    ttl: Duration | undefined,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const commits = this.#deps.commitsOf(key);
+    const facts = this.#facts(key);
+    for (;;) {
+      const { text } = await commits.read(signal);
+      if (text !== undefined) return text;
+      await using lease = await this.#deps.leases.lock(`memo/${key}`, {
+        signal,
+        ...(ttl === undefined ? {} : { ttl }),
+      });
+      // Whoever had it before may have done it.
+      const again = await commits.read(signal);
+      if (again.text !== undefined) return again.text;
+      const either = AbortSignal.any([signal, lease.signal]);
+      const value = await validated(
+        schema,
+        await compute({ signal: either }),
+        `write memo "${key}" of ${facts.store}`,
+        facts,
+      );
+      const made = textOf(value, `memo "${key}"`);
+      try {
+        // The first one to be written stays.
+        return await commits.update({ apply: (before) => Promise.resolve(before ?? made), lease, timeoutMs, signal });
+      } catch (error) {
+        if (!LeaseLostError.is(error)) throw error;
+      }
+    }
+  }
+
+  #aborted(key: string, signal: AbortSignal | undefined): AbortError {
+    return new AbortError(`Cannot wait for memo "${key}" of ${this.#deps.requests.name}: it was aborted`, {
+      cause: signal?.reason,
+    });
+  }
+
+  #facts(key: string): { readonly store: string; readonly key: string } {
+    return { store: this.#deps.requests.name, key };
+  }
+}
+
+async function untilAborted<T>(result: Promise<T>, signal: AbortSignal | undefined, error: () => Error): Promise<T> {
+  if (!signal) return result;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(error());
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([result, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,100 @@
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { systemClock } from "../../src/clock.ts";
+import type { StoreDriver } from "../../src/ports/store.ts";
+import { Commits } from "../../src/store/commits.ts";
+import { Leases } from "../../src/store/leases.ts";
+import { Memos } from "../../src/store/memo.ts";
+import { Requests } from "../../src/store/requests.ts";
+import { until } from "../harness/until.ts";
+import { memory } from "./cells.ts";
+
+/** One process of those that share the driver. */
+function memosOn(driver: StoreDriver) {
+  const requests = new Requests({ driver, clock: systemClock });
+  const leases = new Leases(requests);
+  const all = new Map<string, Commits>();
+  const commitsOf = (key: string): Commits => {
+    const known = all.get(key) ?? new Commits(requests, "memo", key);
+    all.set(key, known);
+    return known;
+  };
+  const memos = new Memos({ requests, leases, commitsOf });
+  return { memos, leases };
+}
+
+test("of all processes one computes, and all get the value", async () => {
+  const driver = memory();
+  let computed = 0;
+  const all = Array.from({ length: 8 }, () => memosOn(driver));
+  const values = await Promise.all(
+    all.flatMap(({ memos }) => [1, 2].map(() => memos.get("answer", async () => ({ made: ++computed }), {}))),
+  );
+  expect(values).toEqual(Array.from({ length: 16 }, () => ({ made: 1 })));
+  expect(computed).toBe(1);
+  expect(await memosOn(driver).memos.get("answer", () => ({ made: ++computed }), {})).toEqual({ made: 1 });
+  expect(all.map(({ leases }) => leases.held)).toEqual(all.map(() => 0));
+});
+
+test("nothing, too, is a value", async () => {
+  const driver = memory();
+  let computed = 0;
+  const compute = (): undefined => void computed++;
+  expect(await memosOn(driver).memos.get("nothing", compute, {})).toBeUndefined();
+  expect(await memosOn(driver).memos.get("nothing", compute, {})).toBeUndefined();
+  expect(computed).toBe(1);
+});
+
+test("a computation that fails fails for those who wait here; the next one computes again", async () => {
+  const driver = memory();
+  const { memos } = memosOn(driver);
+  const own = new Error("mine");
+  const fail = (): never => {
+    throw own;
+  };
+  const both = await Promise.allSettled([memos.get("a", fail, {}), memos.get("a", () => 2, {})]);
+  expect(both).toEqual([
+    { status: "rejected", reason: own },
+    { status: "rejected", reason: own },
+  ]);
+  expect(await memos.get("a", () => 3, {})).toBe(3);
+});
+
+test("whoever leaves does not end it for others; when all have left it ends", async () => {
+  const { memos, leases } = memosOn(memory());
+  const [first, second] = [new AbortController(), new AbortController()];
+  let ended: unknown;
+  const compute = ({ signal }: { signal: AbortSignal }): Promise<number> =>
+    new Promise((_resolve, reject) => {
+      signal.addEventListener("abort", () => {
+        ended = signal.reason;
+        reject(new Error("ended"));
+      });
+    });
+  const one = memos.get("a", compute, { signal: first.signal });
+  const two = memos.get("a", compute, { signal: second.signal });
+  await until("the lease", () => leases.held === 1);
+  first.abort();
+  await expect(one).rejects.toThrow('Cannot wait for memo "a" of memory:: it was aborted');
+  expect(ended).toBeUndefined();
+  second.abort();
+  await expect(two).rejects.toThrow("it was aborted");
+  await until("its end", () => ended !== undefined && leases.held === 0);
+  expect(await memos.get("a", () => 5, {})).toBe(5);
+});
+
+test("a schema checks what is computed, and what others have computed", async () => {
+  const driver = memory();
+  const { memos } = memosOn(driver);
+  const schema = z.number();
+  await expect(memos.get("a", () => "text" as never, { schema })).rejects.toThrow("Cannot write memo");
+  await memosOn(driver).memos.get("a", () => "text", {});
+  await expect(memos.get("a", () => 1, { schema })).rejects.toThrow("Cannot read memo");
+});
+
+test("what is no data, no function or no option is refused", async () => {
+  const { memos } = memosOn(memory());
+  await expect(memos.get("a", () => () => 1, {})).rejects.toThrow('Cannot store memo "a"');
+  await expect(memos.get("a", 1 as never, {})).rejects.toThrow("a function is wanted");
+  await expect(memos.get("a", () => 1, { shema: 1 } as never)).rejects.toThrow('did you mean "schema"?');
+});
