@@ -5,7 +5,7 @@
 import { isBuiltin } from "node:module";
 import { encode } from "../value/encode.ts";
 import type { Description, EncodeHooks, LiveCollector, PathStep, Payload } from "../value/port.ts";
-import { handleOf } from "../value/port.ts";
+import { standsFor } from "../value/port.ts";
 import { baseOf, classOf, hasSerialize, nameOfClass, serialize } from "./classes.ts";
 import { type GroupHost, type Groups, findGroups, needGroups } from "./groups.ts";
 import { NotInScope } from "./inspect.ts";
@@ -172,12 +172,6 @@ function importsOf({ imports }: SourceFile): Record<string, unknown> {
 }
 
 type Path = () => readonly PathStep[];
-
-/** What travels as a handle, whatever it is here. */
-function standsFor(value: object): Description | undefined {
-  const stands = (value as { [handleOf]?: { readonly type: string; readonly data: unknown } })[handleOf];
-  return stands && { kind: "handle", ...stands };
-}
 
 class CaptureHooks implements EncodeHooks, GroupHost {
   readonly units: Set<number>;

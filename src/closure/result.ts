@@ -2,7 +2,14 @@
 import { CaptureError } from "../errors.ts";
 import { encode } from "../value/encode.ts";
 import { formatPath } from "../value/path.ts";
-import type { Description, EncodeHooks, LiveCollector, PathStep, Payload } from "../value/port.ts";
+import {
+  type Description,
+  type EncodeHooks,
+  type LiveCollector,
+  type PathStep,
+  type Payload,
+  standsFor,
+} from "../value/port.ts";
 import { ForeignError, baseOf, classOf, hasSerialize, nameOfClass, serialize } from "./classes.ts";
 import type { Linker } from "./link.ts";
 
@@ -25,6 +32,14 @@ export class ResultHooks implements EncodeHooks {
     const live = this.#live?.take(value, path);
     if (live) return live;
     if (typeof value === "function") return this.#class(value, path());
+    const stands = standsFor(value);
+    // Whoever reads results opens and starts nothing because a runner says so.
+    if (stands?.kind === "handle")
+      throw refuse(
+        path(),
+        `a ${stands.type}, and handles travel to runners only`,
+        "return its name or key, and use your own",
+      );
     const Class = classOf(value);
     if (Class && hasSerialize(value)) return { kind: "custom", class: Class, state: value[serialize]() };
     const rest = Class && this.#nameable(Class) ? undefined : this.#live?.takeRest(value);

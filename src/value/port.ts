@@ -100,6 +100,12 @@ export interface Payload {
 /** Key of what an object is sent as where it is only a handle: `{ type, data }`, from which the other side makes its own. */
 export const handleOf: unique symbol = Symbol.for("tinderbox.handle") as never;
 
+/** How a value that travels as a handle is written, whatever it is here. */
+export function standsFor(value: object): Description | undefined {
+  const stands = (value as { [handleOf]?: { readonly type: string; readonly data: unknown } })[handleOf];
+  return stands && { kind: "handle", ...stands };
+}
+
 /** Makes a function travel as a handle, of which the other side makes its own. Returns it. */
 export function standFor<F extends object>(fn: F, type: string, data: unknown): F {
   return Object.defineProperty(fn, handleOf, { value: { type, data } });

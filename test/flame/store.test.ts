@@ -44,9 +44,9 @@ test("a captured cell is the same cell on runners", async () => {
   expect(await hits.get()).toBe(11);
 });
 
-test("a captured store opens everything else, and what a call returns is a handle again", async () => {
+test("a captured store opens everything else", async () => {
   const store = opened(folder());
-  const made = await flame(
+  const keys = await flame(
     async () => {
       await store.blob("photo").write("pixels");
       await using lease = await store.lease("mine");
@@ -54,15 +54,21 @@ test("a captured store opens everything else, and what a call returns is a handl
       await cell.set(`token ${lease.token}`, { lease });
       const keys: string[] = [];
       for await (const { key } of store.list()) keys.push(key);
-      return { cell, blob: store.blob("photo"), keys };
+      return keys;
     },
     { pool: own() },
   );
-  expect(await made.cell.get()).toBe("token 1");
-  expect(await made.blob.text()).toBe("pixels");
-  expect(made.keys).toEqual(["photo", "who"]);
+  expect(await store.cell("who").get()).toBe("token 1");
+  expect(await store.blob("photo").text()).toBe("pixels");
+  expect(keys).toEqual(["photo", "who"]);
   await using lease = await store.lease("mine");
   expect(lease.token).toBe(2);
+});
+
+test("a handle is no result: nobody opens what a runner names", async () => {
+  const store = opened(folder());
+  const call = flame(() => ({ cell: store.cell("a") }), { pool: own() });
+  await expect(call).rejects.toThrow("`result.cell` to the caller: it is a cell, and handles travel to runners only");
 });
 
 test("a memo is computed once across runners", async () => {

@@ -2,6 +2,7 @@
  * What a driver of a store has to do, sentence by sentence of `src/ports/store.ts`: one suite for all drivers. A driver that cannot do
  * something says so in `missing`, with the reason. The cases are plain functions too, so that `mutants.test.ts` can see that they bite.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, test } from "vitest";
 import type { StoreDriver } from "../../src/ports/store.ts";
 import { conditionCases } from "./conformance/conditions.ts";
@@ -55,10 +56,24 @@ export function testStore(name: string, open: () => Promise<Opened>, options: Su
   });
 }
 
-/** Runs every case by itself; the names of those that fail. */
-export async function failingCases(open: () => Promise<Opened>, options: SuiteOptions = {}): Promise<string[]> {
+/** Runs every case by itself; the names of those that fail. One that has not ended after `limitMs` has failed. */
+export async function failingCases(
+  open: () => Promise<Opened>,
+  options: SuiteOptions = {},
+  limitMs = 3_000,
+): Promise<string[]> {
   const failed: string[] = [];
-  for (const each of storeCases) await checkCase(each, open, options).catch(() => failed.push(each.name));
+  for (const each of storeCases) {
+    const limit = new AbortController();
+    const late = sleep(limitMs, undefined, { signal: limit.signal }).then(() =>
+      Promise.reject(new Error("it does not end")),
+    );
+    const running = checkCase(each, open, options);
+    await Promise.race([running, late]).catch(() => failed.push(each.name));
+    limit.abort();
+    await late.catch(() => undefined);
+    running.catch(() => undefined);
+  }
   return failed;
 }
 

@@ -94,7 +94,7 @@ describe.each(sites)("between processes that share %s", (_name, make) => {
 
   test("of many that campaign one is elected, and the next when it is killed", async () => {
     const site = make();
-    const all = ["a", "b", "c", "d"].map((name) => start(site.place(name), "elect", 2_000));
+    const all = ["a", "b", "c", "d"].map((name) => start(site.place(name), "elect", 1_000));
     for (let token = 1; token <= 3; token++) {
       const seen = all.map(async (each) => {
         await each.see(new RegExp(`^held ${token}$`, "m"), { within: 30_000 });

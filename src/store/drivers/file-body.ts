@@ -1,7 +1,7 @@
 /** The body of an open version, whole or piece by piece. */
 import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { type Place, damaged } from "./file-errors.ts";
+import { type Place, damaged, explained } from "./file-errors.ts";
 import { headerBytes } from "./file-header.ts";
 import type { OpenVersion } from "./file-versions.ts";
 
@@ -13,9 +13,6 @@ export interface BodyOptions {
   readonly end: number;
   /** Throws when reading has to end. */
   readonly check: () => void;
-  /** Makes errors of the system understood. */
-  readonly explain: (error: unknown) => unknown;
-  readonly onClose: (body: Body) => void;
 }
 
 /** Closes its version when it has been read, or was left, or failed, or has to end. */
@@ -26,7 +23,8 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
   readonly #isWhole: boolean;
   #at: number;
   #crc = 0;
-  #closed: Promise<void> | undefined;
+  readonly #closed = Promise.withResolvers<void>();
+  #closing: Promise<void> | undefined;
 
   constructor(version: OpenVersion, options: BodyOptions) {
     const { size } = version.header;
@@ -42,12 +40,12 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const { check, explain, place } = this.#options;
+    const { check, place } = this.#options;
     try {
       check();
       const at = this.#at;
-      if (this.#closed || at >= this.#end) {
-        if (!this.#closed && this.#isWhole) checkSum(this.#crc, this.#version, place);
+      if (this.#closing || at >= this.#end) {
+        if (!this.#closing && this.#isWhole) checkSum(this.#crc, this.#version, place);
         await this.close();
         return { done: true, value: undefined };
       }
@@ -58,7 +56,7 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
       return { done: false, value: piece };
     } catch (error) {
       await this.close();
-      throw explain(error);
+      throw explained(error, "read", place);
     }
   }
 
@@ -67,9 +65,14 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
     return { done: true, value: undefined };
   }
 
+  /** Resolves when the version is closed. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
   close(): Promise<void> {
-    this.#closed ??= this.#version.handle.close().finally(() => this.#options.onClose(this));
-    return this.#closed;
+    this.#closing ??= this.#version.handle.close().finally(() => this.#closed.resolve());
+    return this.#closing;
   }
 }
 

@@ -29,7 +29,7 @@ const linkless = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EMLINK"])
 
 /** An error of the system in the words of a store; any other as it is. */
 export function explained(error: unknown, action: string, place: Place, maybe = false): unknown {
-  if (StoreError.is(error) && !maybe) return error;
+  if (StoreError.is(error) && (!maybe || (error as StoreError).maybe)) return error;
   const code = codeOf(error);
   if (code === undefined && !maybe) return error;
   const noLinks = code !== undefined && linkless.has(code) && (error as NodeJS.ErrnoException).syscall === "link";

@@ -154,35 +154,46 @@ export function fileDriver({ folder, clock, page = 1_000 }: FileOptions): StoreD
     },
     read(key, { start = 0, end = Infinity, ifMatch, signal } = {}) {
       return request({ action: "read", key, signal }, async (check) => {
-        const { place, ...versions } = { place: versionsOf(key).place, open: () => versionsOf(key).open() };
+        const versions = versionsOf(key);
         const version = await versions.open();
         if (!version) return undefined;
         const { header } = version;
         const etag = etagOf(header);
-        if (header.removed || (ifMatch !== undefined && ifMatch !== etag) || closing.signal.aborted) {
+        const isLost = ifMatch !== undefined && ifMatch !== etag;
+        if (header.removed || isLost) {
           await version.handle.close();
-          check();
           return header.removed ? undefined : "lost";
         }
-        const explain = (error: unknown): unknown => explained(error, "read", place);
-        const onClose = (body: Body): void => void bodies.delete(body);
-        const body = new Body(version, { place, start, end, check, explain, onClose });
+        const body = new Body(version, { place: versions.place, start, end, check });
         bodies.add(body);
+        const stop = (): void => void body.close().catch(() => undefined);
+        signal?.addEventListener("abort", stop);
+        void body.closed.then(() => {
+          bodies.delete(body);
+          signal?.removeEventListener("abort", stop);
+        });
+        if (signal?.aborted) stop();
         return { etag, size: header.size, body };
       });
     },
-    write(key, source, { condition, signal } = {}) {
-      return request({ action: "write", key, signal }, async (check) => {
+    async write(key, source, { condition, signal } = {}) {
+      // What the source throws is its own, also when it is an error of the system.
+      let failure: { readonly error: unknown } | undefined;
+      const writing = request({ action: "write", key, signal }, async (check) => {
         const staged = await stage();
         const versions = versionsOf(key);
         try {
-          for await (const piece of unlessSilent(source, signalsOf(signal))) await staged.append(piece);
+          const pieces = unlessSilent(source, signalsOf(signal), (error) => (failure = { error }));
+          for await (const piece of pieces) await staged.append(piece);
           const add = (before: Header | undefined): Promise<Header | undefined> =>
             versions.add(before, staged, staged.content);
           return outcomeOf(await change(versions, check, losesBy(condition), add));
         } finally {
           await staged.discard();
         }
+      });
+      return writing.catch((error: unknown) => {
+        throw failure ? failure.error : error;
       });
     },
     async close() {

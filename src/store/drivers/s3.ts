@@ -80,7 +80,7 @@ export function s3Driver(options: S3Options): StoreDriver {
       deadline[Symbol.dispose]();
       return answer;
     }
-    const { ContentLength: length, ContentRange: range, ChecksumCRC32: sum } = answer;
+    const { ETag: etag, ContentLength: length, ContentRange: range, ChecksumCRC32: sum } = answer;
     const source = (answer.Body ?? nothing()) as AsyncIterable<Uint8Array>;
     const body = (stallMs?: number): AsyncGenerator<Uint8Array> => {
       // Checksums of parts end in their number and are longer; those of a range do not exist.
@@ -89,7 +89,9 @@ export function s3Driver(options: S3Options): StoreDriver {
       return received({ source, length, crc32: crc }, deadline, stallMs, faults(requests, asked, deadline, signal));
     };
     const close = (): void => deadline.end("aborted");
-    return { answer, body, close };
+    if (etag !== undefined) return { answer, etag, body, close };
+    close();
+    throw requests.unexpected("no etag", asked);
   };
 
   const put = async (key: string, body: Uint8Array, condition: Condition | undefined, signal?: AbortSignal) => {
@@ -125,7 +127,9 @@ export function s3Driver(options: S3Options): StoreDriver {
     if (answer === "missing") return undefined;
     if (answer === "condition" && ifMatch !== undefined) return "lost";
     if (typeof answer === "string") throw requests.unexpected(answer, asked);
-    return { etag: answer.ETag ?? "", size: answer.ContentLength ?? 0, body: nothing() };
+    const { ETag: etag, ContentLength: size } = answer;
+    if (etag === undefined || size === undefined) throw requests.unexpected("no etag", asked);
+    return { etag, size, body: nothing() };
   };
 
   /** The server cannot check a whole upload. */
@@ -211,9 +215,13 @@ export function s3Driver(options: S3Options): StoreDriver {
       if (typeof opened === "string") throw requests.unexpected(opened, asked);
       const pieces: Uint8Array[] = [];
       for await (const piece of opened.body()) pieces.push(piece);
-      const { ETag: etag = "", LastModified, $metadata } = opened.answer;
+      const { LastModified, $metadata } = opened.answer;
       const ageMs = Date.parse(($metadata as Dated).date ?? "") - (LastModified?.getTime() ?? Number.NaN);
-      return { etag, body: Buffer.concat(pieces), ageMs: Number.isNaN(ageMs) ? undefined : Math.max(0, ageMs) };
+      return {
+        etag: opened.etag,
+        body: Buffer.concat(pieces),
+        ageMs: Number.isNaN(ageMs) ? undefined : Math.max(0, ageMs),
+      };
     },
 
     put: (key, body, { condition, signal } = {}) => put(key, body, condition, signal),
@@ -239,7 +247,8 @@ export function s3Driver(options: S3Options): StoreDriver {
           client.send(new sdk.ListObjectsV2Command(input), sending),
         );
         if (typeof answer === "string") throw requests.unexpected(answer, asked);
-        const { Contents = [], IsTruncated: more = false, NextContinuationToken: token } = answer;
+        const { Contents = [], IsTruncated: more, NextContinuationToken: token } = answer;
+        if (more === undefined) throw requests.unexpected("no list", asked);
         if (Contents.length > 0 || !more) return { objects: Contents.map((found) => infoOf(found, root)), more };
         // S3 may give an empty page in the middle.
         if (token === undefined) throw requests.unexpected("no token", asked);
@@ -258,7 +267,8 @@ export function s3Driver(options: S3Options): StoreDriver {
       if (opened === "missing") return undefined;
       if (opened === "condition" && ifMatch !== undefined) return "lost";
       if (typeof opened === "string") throw requests.unexpected(opened, asked);
-      const { ETag: etag = "", ContentLength, ContentRange = "" } = opened.answer;
+      const { etag } = opened;
+      const { ContentLength, ContentRange = "" } = opened.answer;
       const [, first, size] = /^bytes (\d+)-\d+\/(\d+)$/.exec(ContentRange) ?? [];
       if (whole) return { etag, size: ContentLength ?? 0, body: opened.body(requestTimeoutMs) };
       if (Number(first) === start) return { etag, size: Number(size), body: opened.body(requestTimeoutMs) };

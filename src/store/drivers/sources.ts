@@ -21,9 +21,13 @@ export function unlessAborted<T>(work: Promise<T>, signals: readonly AbortSignal
 
 /**
  * The pieces of `source` until a signal aborts, also while the source keeps silent. However it ends, the source is told; it is not waited
- * for, because one that is silent would not hear.
+ * for, because one that is silent would not hear. `onFailure` hears what the source itself throws.
  */
-export async function* unlessSilent<T>(source: AsyncIterable<T>, signals: readonly AbortSignal[]): AsyncGenerator<T> {
+export async function* unlessSilent<T>(
+  source: AsyncIterable<T>,
+  signals: readonly AbortSignal[],
+  onFailure?: (error: unknown) => void,
+): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
   let ended = false;
   const next = (): Promise<IteratorResult<T>> =>
@@ -34,6 +38,7 @@ export async function* unlessSilent<T>(source: AsyncIterable<T>, signals: readon
       },
       (error: unknown) => {
         ended = true;
+        onFailure?.(error);
         throw error;
       },
     );
