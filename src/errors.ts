@@ -232,6 +232,8 @@ export class StoreConflictError extends StoreError {
    * `"unknown"`: too many others have written since to tell whether this write was done.
    */
   declare readonly reason: "changed" | "held" | "contended" | "unknown";
+  /** Of a lease that is held: its holder, as `host:pid:number`. */
+  declare readonly holder?: string;
 }
 
 /** What is stored, or was to be stored, is not what it has to be. */

@@ -72,10 +72,10 @@ export class Commits {
     return () => void this.#watchers.delete(see);
   }
 
-  async read(signal?: AbortSignal): Promise<CellState> {
+  async read(signal?: AbortSignal, patienceMs?: number): Promise<CellState> {
     const known = this.#known;
     const learnt = this.#learnt;
-    const found = await this.#requests.get(this.key, { ifNoneMatch: known?.etag, signal });
+    const found = await this.#requests.get(this.key, { ifNoneMatch: known?.etag, signal }, patienceMs);
     if (found === "unchanged") return known!;
     const state = found ? readRecord(this.#kind, found.body, found.etag, this.#facts) : noState;
     // What was learnt meanwhile may be newer: nobody who watches sees time go back.

@@ -55,11 +55,16 @@ export class Requests {
     return this.deps.driver.name;
   }
 
-  get(key: string, options: GetOptions = {}): Promise<StoredObject | "unchanged" | undefined> {
-    return this.persist(options.signal, () => {
+  get(
+    key: string,
+    options: GetOptions = {},
+    patienceMs: number = defaultPatienceMs,
+  ): Promise<StoredObject | "unchanged" | undefined> {
+    const act = (): ReturnType<StoreDriver["get"]> => {
       this.counts.read++;
       return this.deps.driver.get(key, options);
-    });
+    };
+    return this.persist(options.signal, act, patienceMs);
   }
 
   /** Once. */

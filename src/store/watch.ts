@@ -142,7 +142,7 @@ export class Watches {
   async #look(commits: Commits, poll: Poll): Promise<void> {
     poll.timer = undefined;
     try {
-      await commits.read(this.#closing.signal);
+      await commits.read(this.#closing.signal, Math.min(...poll.wanted.values()));
       poll.failures = 0;
     } catch (error) {
       if (!isTransient(error)) for (const fail of poll.fail) fail(error);

@@ -99,9 +99,12 @@ export async function* patterned(size: number, piece = 256 * 1024): AsyncGenerat
   for (let at = 0; at < size; at += piece) yield patternAt(at, Math.min(piece, size - at));
 }
 
+const period = 65_536;
+const pattern = Buffer.from(Uint8Array.from({ length: period }, (_, at) => at * 31 + (at >>> 8)));
+
 export function patternAt(start: number, length: number): Uint8Array {
-  const made = new Uint8Array(length);
-  for (let index = 0; index < length; index++) made[index] = ((start + index) * 31 + ((start + index) >>> 8)) & 255;
+  const made = Buffer.alloc(length);
+  for (let at = 0; at < length;) at += pattern.copy(made, at, (start + at) % period);
   return made;
 }
 

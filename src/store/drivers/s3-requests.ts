@@ -1,5 +1,5 @@
 /** Requests to S3, one by one: each with its deadline, and with errors in our words. */
-import type { StoreError } from "../../errors.ts";
+import { StoreError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { Deadline } from "./s3-deadline.ts";
 import {
@@ -117,7 +117,8 @@ export class S3Requests<Loaded> {
 
   /** No request begins any more, and those under way fail. Gives what was loaded. */
   async close(): Promise<Loaded | undefined> {
-    this.#closing.abort();
+    const { name } = this.place;
+    this.#closing.abort(new StoreError(`Cannot use ${name}: the store was closed; open it again`, { store: name }));
     return this.#loading?.catch(() => undefined);
   }
 }
