@@ -144,6 +144,15 @@ const sections: readonly Section[] = [
       { name: "binary: input, stdout", unit: "MB/s", program: "gigabyte.mjs", args: ["binary"] },
     ],
   },
+  {
+    title: "Store: updates of one cell, writes take 100 ms (target: 50x)",
+    against: 0,
+    rounds: 3,
+    cases: [
+      { name: "one after the other", unit: "calls/s", program: "store.mjs", args: ["one"] },
+      { name: "1,000 at the same time", unit: "calls/s", program: "store.mjs", args: ["together"] },
+    ],
+  },
 ];
 
 /** For the sections about native programs. Where there is no C compiler they are left out, which is said. */
