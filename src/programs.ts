@@ -20,8 +20,12 @@ import { startProgram } from "./services.ts";
 const openStored: Opener = async (url, signal) => {
   const { openStore } = await import("./store.ts");
   async function* bytes(): AsyncGenerator<Uint8Array> {
-    await using store = openStore(`s3://${url.hostname}`);
-    yield* store.blob(decodeURIComponent(url.pathname.slice(1))).stream({ signal });
+    const store = openStore(`s3://${url.hostname}`);
+    try {
+      yield* store.blob(decodeURIComponent(url.pathname.slice(1))).stream({ signal });
+    } finally {
+      await store.close();
+    }
   }
   return bytes();
 };

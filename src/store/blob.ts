@@ -106,16 +106,16 @@ export interface StoreBlob {
 /** How often all of it is read when its checksum is wrong: it may have been the way. */
 const readings = 3;
 
-export function blobOf(requests: Requests, key: string, handles: HandleMaker): StoreBlob {
+export function blobOf(requests: Requests, key: string, handles: Pick<HandleMaker, "blob">): StoreBlob {
   return new OpenBlob(requests, key, handles);
 }
 
 class OpenBlob implements StoreBlob {
   readonly key: string;
   readonly #requests: Requests;
-  readonly #handles: HandleMaker;
+  readonly #handles: Pick<HandleMaker, "blob">;
 
-  constructor(requests: Requests, key: string, handles: HandleMaker) {
+  constructor(requests: Requests, key: string, handles: Pick<HandleMaker, "blob">) {
     this.key = key;
     this.#requests = requests;
     this.#handles = handles;

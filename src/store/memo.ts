@@ -95,29 +95,26 @@ export class Memos {
   ): Promise<string> {
     const commits = this.#deps.commitsOf(key);
     const facts = this.#facts(key);
+    const make = async (either: AbortSignal): Promise<string> => {
+      const value = await compute({ signal: either });
+      const valid = await validated(schema, value, `write memo "${key}" of ${facts.store}`, facts);
+      return textOf(valid, `memo "${key}"`);
+    };
     for (;;) {
       const { text } = await commits.read(signal);
       if (text !== undefined) return text;
-      await using lease = await this.#deps.leases.lock(`memo/${key}`, {
-        signal,
-        ...(ttl === undefined ? {} : { ttl }),
-      });
-      // Whoever had it before may have done it.
-      const again = await commits.read(signal);
-      if (again.text !== undefined) return again.text;
-      const either = AbortSignal.any([signal, lease.signal]);
-      const value = await validated(
-        schema,
-        await compute({ signal: either }),
-        `write memo "${key}" of ${facts.store}`,
-        facts,
-      );
-      const made = textOf(value, `memo "${key}"`);
+      const lease = await this.#deps.leases.lock(`memo/${key}`, { signal, ...(ttl === undefined ? {} : { ttl }) });
       try {
+        // Whoever had it before may have done it.
+        const again = await commits.read(signal);
+        if (again.text !== undefined) return again.text;
+        const made = await make(AbortSignal.any([signal, lease.signal]));
         // The first one to be written stays.
         return await commits.update({ apply: (before) => Promise.resolve(before ?? made), lease, timeoutMs, signal });
       } catch (error) {
         if (!LeaseLostError.is(error)) throw error;
+      } finally {
+        await lease.release();
       }
     }
   }

@@ -1,8 +1,10 @@
 import dns from "node:dns";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { compareKeys } from "../../src/store/drivers/keys.ts";
 import { activeResources, expectNoResourceLeft } from "../harness/leaks.ts";
 import { type S3Server, startS3 } from "../harness/s3/server.ts";
+import { runScript } from "../harness/script.ts";
 import { testStore } from "./conformance.ts";
 import { bytes, driverOf, pieces } from "./s3-site.ts";
 
@@ -127,5 +129,29 @@ describe("the S3 driver", () => {
     await expectNoResourceLeft(
       new Map([...activeResources()].map(([kind, count]) => [kind, kind === "TCPSocketWrap" ? before : count])),
     );
+  });
+
+  test("says what to install where the SDK is not", async () => {
+    const { code, stdout } = await runScript(fileURLToPath(new URL("programs/s3-without-sdk.ts", import.meta.url)));
+    expect(code).toBe(0);
+    const errors = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as object);
+    expect(errors.length).toBe(2);
+    for (const error of errors)
+      expect(error).toMatchObject({
+        message:
+          'Cannot use s3://test: package @aws-sdk/client-s3 is not installed; run "npm install @aws-sdk/client-s3"',
+        maybe: false,
+        transient: false,
+      });
+  });
+
+  test("refuses a prefix that leaves no room for keys, and an endpoint that is none", () => {
+    expect(() => driverOf(server, { prefix: "x".repeat(124) })).toThrow(
+      /Cannot use prefix .*: it has 124 bytes; at most 123/,
+    );
+    expect(() => driverOf({ ...server, endpoint: "nowhere" })).toThrow(/Cannot use endpoint "nowhere"/);
   });
 });

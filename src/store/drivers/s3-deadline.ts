@@ -1,5 +1,6 @@
 /** How long a request to S3 may take. */
 import type { Clock, Timer } from "../../ports/clock.ts";
+import { unlessAborted } from "./sources.ts";
 
 export type Ending = "late" | "aborted" | "closed";
 
@@ -9,7 +10,6 @@ export class Deadline implements Disposable {
   readonly signal: AbortSignal;
   readonly #clock: Clock;
   readonly #controller = new AbortController();
-  readonly #ended = Promise.withResolvers<never>();
   #ending: Ending | undefined;
   #timer: Timer | undefined;
   #forget: () => void;
@@ -17,7 +17,6 @@ export class Deadline implements Disposable {
   constructor(clock: Clock, ms: number, caller: AbortSignal | undefined, closing: AbortSignal) {
     this.#clock = clock;
     this.signal = this.#controller.signal;
-    this.#ended.promise.catch(() => undefined);
     const abort = (): void => this.end("aborted");
     const close = (): void => this.end("closed");
     caller?.addEventListener("abort", abort);
@@ -47,11 +46,9 @@ export class Deadline implements Disposable {
     if (this.#ending === undefined) this.#timer = this.#clock.timer(ms, () => this.end("late"));
   }
 
-  /** What `promise` gives, but not later than the end. */
-  race<T>(promise: Promise<T>): Promise<T> {
-    // Nobody waits for what comes after the end.
-    promise.catch(() => undefined);
-    return Promise.race([this.#ended.promise, promise]);
+  /** What `work` gives, but not later than the end. */
+  race<T>(work: Promise<T>): Promise<T> {
+    return unlessAborted(work, [this.signal]);
   }
 
   /** The request is over, and it does not matter any more when. */
@@ -65,8 +62,6 @@ export class Deadline implements Disposable {
     if (this.#ending !== undefined) return;
     this.#ending = ending;
     this[Symbol.dispose]();
-    const reason = new Error(`the request was ended: ${ending}`);
-    this.#ended.reject(reason);
-    this.#controller.abort(reason);
+    this.#controller.abort(new Error(`the request was ended: ${ending}`));
   }
 }

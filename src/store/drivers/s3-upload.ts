@@ -4,6 +4,7 @@ import { backoffMs } from "../../backoff.ts";
 import { StoreError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { PutOutcome } from "../../ports/store.ts";
+import { unlessAborted } from "./sources.ts";
 import { mostParts, PartBuffer, partSize } from "./s3-parts.ts";
 
 export interface SentPart {
@@ -46,16 +47,13 @@ export async function upload(
   const reader = new Reader(source);
   try {
     const stop = new AbortController();
-    const stopped = Promise.withResolvers<never>();
-    stopped.promise.catch(() => undefined);
-    stop.signal.addEventListener("abort", () => stopped.reject(stop.signal.reason as Error));
     using _ = following(stop, options.signals);
     const first = new PartBuffer().reset(partSize(1, options.partBytes));
-    await reader.fill(first, stopped.promise);
+    await reader.fill(first, stop.signal);
     if (reader.ended) return await calls.put(first.bytes);
     const id = await repeated(options.clock, stop.signal, () => calls.create(stop.signal));
     try {
-      const parts = await sendParts(id, first, reader, calls, options, stop, stopped.promise);
+      const parts = await sendParts(id, first, reader, calls, options, stop);
       const outcome = await calls.complete(id, parts, reader.crc32);
       if (outcome === "lost") await cleared(id, calls, options.clock);
       return outcome;
@@ -75,7 +73,6 @@ async function sendParts(
   calls: UploadCalls,
   { clock, partBytes }: UploadOptions,
   stop: AbortController,
-  stopped: Promise<never>,
 ): Promise<SentPart[]> {
   const sent: SentPart[] = [];
   const sending = new Set<Promise<void>>();
@@ -95,13 +92,13 @@ async function sendParts(
       );
       if (reader.ended) break;
       const size = partSize(++number, partBytes);
-      while (sending.size >= atOnce(size)) await Promise.race([stopped, ...sending]);
+      while (sending.size >= atOnce(size)) await unlessAborted(Promise.race(sending), [stop.signal]);
       part = (free.pop() ?? new PartBuffer()).reset(size);
-      await reader.fill(part, stopped);
+      await reader.fill(part, stop.signal);
       if (part.length === 0) break;
       if (number > mostParts) throw calls.tooLarge();
     }
-    await Promise.race([stopped, Promise.all(sending)]);
+    await unlessAborted(Promise.all(sending), [stop.signal]);
     return sent;
   } catch (error) {
     stop.abort(error);
@@ -181,12 +178,12 @@ class Reader {
     return this.#ended;
   }
 
-  /** Until the part is full, or nothing comes any more. Throws what the source throws, or what `stopped` rejects with. */
-  async fill(part: PartBuffer, stopped: Promise<never>): Promise<void> {
+  /** Until the part is full, or nothing comes any more. Throws what the source throws, or the reason of `signal`. */
+  async fill(part: PartBuffer, signal: AbortSignal): Promise<void> {
     while (!part.full) {
       if (this.#rest.length === 0) {
         this.#waiting = true;
-        const next = await Promise.race([stopped, this.#next()]);
+        const next = await unlessAborted(this.#next(), [signal]);
         if (next.done) return;
         this.#rest = next.value;
       }

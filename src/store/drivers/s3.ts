@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type * as Sdk from "@aws-sdk/client-s3";
 import { StoreError } from "../../errors.ts";
+import { show } from "../../options.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Condition, ObjectInfo, PutOutcome, StoreDriver } from "../../ports/store.ts";
 import { checkKey } from "./keys.ts";
@@ -52,6 +53,8 @@ interface Loaded {
 }
 
 const packageName = "@aws-sdk/client-s3";
+/** S3 has keys of 1024 bytes, and 900 of them are for ours. */
+const longestPrefix = 124;
 /** Connections that do their work at the same time; more requests wait for one. */
 const mostSockets = 256;
 
@@ -60,6 +63,13 @@ export function s3Driver(options: S3Options): StoreDriver {
   const partBytes = Math.max(leastPartBytes, options.partBytes ?? 8 * 2 ** 20);
   const prefix = (options.prefix ?? "").replace(/^\/+|\/+$/g, "");
   const root = prefix && `${prefix}/`;
+  const prefixBytes = Buffer.byteLength(root);
+  if (prefixBytes > longestPrefix)
+    throw new TypeError(
+      `Cannot use prefix ${show(prefix)}: it has ${prefixBytes - 1} bytes; at most ${longestPrefix - 1} leave room for keys`,
+    );
+  if (endpoint !== undefined && !URL.canParse(endpoint))
+    throw new TypeError(`Cannot use endpoint ${show(endpoint)}: it is no URL; "https://host" is wanted`);
   const server = endpoint === undefined ? "" : ` at ${new URL(endpoint).host}`;
   const name = `s3://${bucket}${prefix && `/${prefix}`}${server}`;
   const place = { name, bucket };

@@ -14,7 +14,7 @@ const driver = s3Driver({
   region,
   credentials: { accessKeyId, secretAccessKey },
 });
-const none = { cell: () => ({ type: "", data: 0 }), blob: () => ({ type: "", data: 0 }) };
+const none = { blob: () => ({ type: "", data: 0 }) };
 const blob = blobOf(new Requests({ driver, clock: systemClock }), "large", none);
 
 let most = 0;

@@ -1,0 +1,237 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/clock.ts";
+import { StoreConflictError, StoreDataError, StoreError } from "../../src/errors.ts";
+import type { StoreDriver } from "../../src/ports/store.ts";
+import { blobOf, type StoreBlob } from "../../src/store/blob.ts";
+import { memoryDriver } from "../../src/store/drivers/memory.ts";
+import { guarded } from "../../src/store/probe.ts";
+import { Requests } from "../../src/store/requests.ts";
+import { startScript } from "../harness/script.ts";
+import { activeResources, expectNoResourceLeft } from "../harness/leaks.ts";
+import { type S3Server, startS3 } from "../harness/s3/server.ts";
+import { spawnS3 } from "../harness/s3/spawn.ts";
+import { bytesOf, driverOf, patternAt, patterned } from "./s3-site.ts";
+import { fileURLToPath } from "node:url";
+
+const handles = { blob: () => ({ type: "", data: 0 }) };
+const read = (blob: StoreBlob, options = {}) => bytesOf(blob.stream(options) as AsyncIterable<Uint8Array>);
+
+describe("a blob over a connection that breaks", () => {
+  let server: S3Server;
+  let driver: StoreDriver;
+  let requests: Requests;
+  let blob: StoreBlob;
+  let before: ReadonlyMap<string, number>;
+  const size = 3_000_000;
+
+  beforeAll(async () => {
+    before = activeResources();
+    server = await startS3();
+    driver = guarded(driverOf(server));
+    requests = new Requests({ driver, clock: systemClock });
+    blob = blobOf(requests, "blob", handles);
+  });
+  beforeEach(async () => {
+    server.faults.clear();
+    await blob.write(patternAt(0, size));
+    server.requests.clear();
+  });
+  afterAll(async () => {
+    await driver.close();
+    await server.dispose();
+    await expectNoResourceLeft(before);
+  });
+
+  test("goes on where it was, and repeats and leaves out nothing", async () => {
+    server.faults.add({ kind: "cutBody", times: 3 });
+    expect((await read(blob)).equals(patternAt(0, size))).toBe(true);
+    expect(server.requests.count("GetObject")).toBe(4);
+    server.faults.add({ kind: "cutBody", times: 3 });
+    expect(Buffer.from(await blob.bytes()).equals(patternAt(0, size))).toBe(true);
+  });
+
+  test("goes on within its range", async () => {
+    server.faults.add({ kind: "cutBody", times: 2 });
+    expect((await read(blob, { start: 1_000, end: 2_000_001 })).equals(patternAt(1_000, 1_999_001))).toBe(true);
+  });
+
+  test("is asked for again while it does not begin", async () => {
+    server.faults.add({ kind: "unavailableBefore", times: 2 });
+    expect((await read(blob)).length).toBe(size);
+    server.faults.add({ kind: "lostReply", operation: "ListObjectsV2" });
+    expect(await blob.info()).toMatchObject({ size });
+    server.faults.add({ kind: "lostReply", operation: "DeleteObject" });
+    await blob.delete();
+    expect(server.buckets.keys("test")).toEqual([]);
+  });
+
+  test("gives up at last", async () => {
+    await blob.write(patternAt(0, 1_000));
+    server.requests.clear();
+    // What comes before each cut is less and less, so it never gets on.
+    server.faults.add({ kind: "cutBody", times: Infinity });
+    const error = await read(blob).catch((reason: unknown) => reason);
+    expect(StoreError.is(error)).toBe(true);
+    expect(error).toMatchObject({ transient: true });
+    expect(server.requests.count("GetObject")).toBe(6);
+  });
+
+  test("does not go on with another version", async () => {
+    for (const change of [() => blob.write("new"), () => blob.delete()]) {
+      await blob.write(patternAt(0, size));
+      server.faults.add({ kind: "cutBody" });
+      let changed = false;
+      const reading = (async () => {
+        for await (const piece of blob.stream() as AsyncIterable<Uint8Array>) {
+          expect(piece.length).toBeGreaterThan(0);
+          if (!changed) await change();
+          changed = true;
+        }
+      })();
+      const error = await reading.catch((reason: unknown) => reason);
+      expect(StoreConflictError.is(error)).toBe(true);
+      expect((error as Error).message).toContain("changed or deleted while it was read");
+    }
+  });
+
+  test("with a wrong bit is refused, and read again where nobody has seen it yet", async () => {
+    server.faults.add({ kind: "corruptBody" });
+    expect(StoreDataError.is(await read(blob).catch((reason: unknown) => reason))).toBe(true);
+    expect(server.requests.count("GetObject")).toBe(1);
+    server.faults.add({ kind: "corruptBody", times: 2 });
+    expect(Buffer.from(await blob.bytes()).equals(patternAt(0, size))).toBe(true);
+    server.requests.clear();
+    server.faults.add({ kind: "corruptBody", times: Infinity });
+    expect(StoreDataError.is(await blob.text().catch((reason: unknown) => reason))).toBe(true);
+    expect(server.requests.count("GetObject")).toBe(3);
+  });
+
+  test("is written again when all of it is there", async () => {
+    for (const data of ["text", patternAt(0, 100), new Blob(["blob"])]) {
+      server.requests.clear();
+      server.faults.add({ kind: "lostReply", operation: "PutObject", times: 2 });
+      await blob.write(data);
+      expect(server.requests.count("PutObject")).toBe(3);
+    }
+  });
+
+  test("is not written again under a condition that its own write may have changed", async () => {
+    const { etag } = await blob.write("one");
+    server.requests.clear();
+    server.faults.add({ kind: "lostReply", operation: "PutObject", key: "blob" });
+    await expect(blob.write("two", { ifMatch: etag })).rejects.toMatchObject({ maybe: true, transient: true });
+    // Nothing was done by this one.
+    server.faults.add({ kind: "conflict", operation: "PutObject", key: "blob" });
+    const { etag: now } = (await blob.info())!;
+    await blob.write("three", { ifMatch: now });
+    expect(await blob.text()).toBe("three");
+  });
+
+  test("is written once when it can be read once", async () => {
+    server.faults.add({ kind: "unavailableBefore", operation: "PutObject", key: "blob" });
+    await expect(blob.write(patterned(1_000))).rejects.toMatchObject({ transient: true });
+    expect(server.requests.count("PutObject")).toBe(1);
+    expect((await read(blob)).length).toBe(size);
+  });
+
+  test("waits for a trial of the server before it reads what it is to write", async () => {
+    await using other = driverOf(server);
+    const fresh = blobOf(new Requests({ driver: guarded(other), clock: systemClock }), "fresh", handles);
+    server.faults.add({ kind: "unavailableBefore", operation: "PutObject", key: /probe/, times: 4 });
+    expect(await fresh.write(patterned(1_000), { ifAbsent: true })).toMatchObject({ size: 1_000 });
+    await fresh.delete();
+  });
+
+  test("leaves no part and nothing of itself when it fails in the middle", async () => {
+    await blob.delete();
+    const upload = () => patterned(21 * 2 ** 20);
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield* upload();
+      throw new Error("the disk is gone");
+    }
+    await expect(blob.write(broken())).rejects.toThrow("the disk is gone");
+    server.faults.add({ kind: "internalBefore", operation: "UploadPart", times: Infinity });
+    await expect(blob.write(upload())).rejects.toMatchObject({ transient: true });
+    server.faults.clear();
+    const caller = new AbortController();
+    const hang = server.faults.add({ kind: "hang", operation: "UploadPart" });
+    const aborted = blob.write(upload(), { signal: caller.signal });
+    await hang.strikes();
+    caller.abort(new Error("enough"));
+    await expect(aborted).rejects.toThrow("enough");
+    hang.release();
+    expect(server.parts()).toEqual([]);
+    expect(server.buckets.keys("test")).toEqual([]);
+  });
+
+  test("ends its request when its reader leaves", async () => {
+    const hang = server.faults.add({ kind: "hang", operation: "GetObject" });
+    const reader = blob.stream().getReader();
+    const first = reader.read();
+    await hang.strikes();
+    await reader.cancel();
+    expect(await first).toEqual({ done: true, value: undefined });
+    await expectNoResourceLeft(
+      new Map([...activeResources(), ["TCPSocketWrap", (before.get("TCPSocketWrap") ?? 0) + 2]]),
+    );
+    hang.release();
+  });
+});
+
+describe("a blob that is cut now and then", () => {
+  /** Cuts each read when it has given so many bytes. */
+  function cutting(driver: StoreDriver, most: number): StoreDriver {
+    return {
+      ...driver,
+      async read(key, options) {
+        const found = await driver.read(key, options);
+        if (typeof found !== "object") return found;
+        async function* body(): AsyncGenerator<Uint8Array> {
+          let left = most;
+          for await (const piece of (found as { body: AsyncIterable<Uint8Array> }).body) {
+            yield piece.subarray(0, left);
+            left -= piece.length;
+            if (left <= 0)
+              throw new StoreError("Cannot read: the connection was lost", { store: "test", transient: true });
+          }
+        }
+        return { ...found, body: body() };
+      },
+    };
+  }
+
+  test.each([
+    [2 ** 20, true],
+    [2 ** 20 - 1, false],
+  ])("each %i bytes gets to its end: %s", async (most, whole) => {
+    const driver = cutting(memoryDriver({ clock: systemClock }), most);
+    const requests = new Requests({ driver, clock: systemClock });
+    const blob = blobOf(requests, "blob", handles);
+    await blob.write(patternAt(0, 9 * 2 ** 20));
+    const got = await read(blob).then(
+      (all) => all.equals(patternAt(0, 9 * 2 ** 20)),
+      (error: unknown) => !StoreError.is(error),
+    );
+    expect(got).toBe(whole);
+    // One that is cut after its last byte is there.
+    expect(requests.counts.read).toBe(whole ? 9 : 6);
+  });
+});
+
+test("a gigabyte goes to S3 and back in little memory", { timeout: 60_000 }, async () => {
+  await using server = await spawnS3();
+  const { endpoint, region, credentials } = server;
+  const program = fileURLToPath(new URL("programs/blob-large.ts", import.meta.url));
+  const script = startScript(program, {
+    args: [endpoint, region, credentials.accessKeyId, credentials.secretAccessKey, "1024"],
+    execArgv: ["--expose-gc"],
+    timeout: 55_000,
+  });
+  const { code, stdout, durationMs } = await script.finished;
+  expect(code).toBe(0);
+  const { same, growth } = JSON.parse(stdout) as { same: boolean; growth: number };
+  console.log(durationMs, growth / 2 ** 20, stdout);
+  expect(same).toBe(true);
+  expect(growth).toBeLessThan(150 * 2 ** 20);
+  expect(await server.parts()).toEqual([]);
+});
