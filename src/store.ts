@@ -12,7 +12,7 @@ import { systemClock } from "./clock.ts";
 import { place } from "./context.ts";
 import { CaptureError } from "./errors.ts";
 import { events } from "./events/index.ts";
-import { join } from "./lifecycle.ts";
+import { count, join } from "./lifecycle.ts";
 import { live } from "./live/function.ts";
 import { refuseUnknown, show } from "./options.ts";
 import type { Branch } from "./ports/child.ts";
@@ -180,6 +180,7 @@ const kept = new WeakSet<OpenStore>();
 function keep(store: OpenStore): void {
   if (kept.has(store)) return;
   kept.add(store);
+  count(1);
   const since = systemClock.wall();
   join({
     kind: "store",

@@ -52,9 +52,9 @@ test("a captured store opens everything else", async () => {
       await using lease = await store.lease("mine");
       const cell = store.cell<string>("who");
       await cell.set(`token ${lease.token}`, { lease });
-      const keys: string[] = [];
-      for await (const { key } of store.list()) keys.push(key);
-      return keys;
+      const found: string[] = [];
+      for await (const { key } of store.list()) found.push(key);
+      return found;
     },
     { pool: own() },
   );

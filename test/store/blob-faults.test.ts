@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { StoreConflictError, StoreDataError, StoreError } from "../../src/errors.ts";
@@ -11,7 +12,6 @@ import { activeResources, expectNoResourceLeft } from "../harness/leaks.ts";
 import { type S3Server, startS3 } from "../harness/s3/server.ts";
 import { spawnS3 } from "../harness/s3/spawn.ts";
 import { bytesOf, driverOf, patternAt, patterned } from "./s3-site.ts";
-import { fileURLToPath } from "node:url";
 
 const handles = { blob: () => ({ type: "", data: 0 }) };
 const read = (blob: StoreBlob, options = {}) => bytesOf(blob.stream(options) as AsyncIterable<Uint8Array>);
@@ -227,10 +227,9 @@ test("a gigabyte goes to S3 and back in little memory", { timeout: 60_000 }, asy
     execArgv: ["--expose-gc"],
     timeout: 55_000,
   });
-  const { code, stdout, durationMs } = await script.finished;
+  const { code, stdout } = await script.finished;
   expect(code).toBe(0);
   const { same, growth } = JSON.parse(stdout) as { same: boolean; growth: number };
-  console.log(durationMs, growth / 2 ** 20, stdout);
   expect(same).toBe(true);
   expect(growth).toBeLessThan(150 * 2 ** 20);
   expect(await server.parts()).toEqual([]);

@@ -239,7 +239,9 @@ describe("the end of an upload", () => {
     clock.advance(29_000);
     await turn();
     clock.advance(2_000);
-    expect(await write).toMatchObject({ transient: true, maybe: true });
+    const error = await write;
+    expect(error).toMatchObject({ transient: true, maybe: true });
+    expect(error.message).toContain("did not answer within 30.3 s");
     hang.release();
     await expectNothingLeft();
   });

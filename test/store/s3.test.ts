@@ -1,12 +1,12 @@
 import dns from "node:dns";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { compareKeys } from "../../src/store/drivers/keys.ts";
 import { activeResources, expectNoResourceLeft } from "../harness/leaks.ts";
 import { type S3Server, startS3 } from "../harness/s3/server.ts";
 import { runScript } from "../harness/script.ts";
 import { testStore } from "./conformance.ts";
-import { bytes, driverOf, pieces } from "./s3-site.ts";
+import { bytes, driverOf, failure, pieces } from "./s3-site.ts";
 
 type LookupDone = (error: null, found: unknown, family?: number) => void;
 
@@ -131,6 +131,52 @@ describe("the S3 driver", () => {
     );
   });
 
+  describe("finds its region", () => {
+    beforeEach(() => {
+      // Not that of who runs the tests.
+      for (const name of ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"]) vi.stubEnv(name, "/dev/null");
+      for (const name of ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"]) vi.stubEnv(name, undefined);
+    });
+    afterEach(() => vi.unstubAllEnvs());
+
+    test("in the environment", async () => {
+      await using european = await startS3({ region: "eu-west-1" });
+      vi.stubEnv("AWS_REGION", "eu-west-1");
+      await using driver = driverOf(european, { region: undefined });
+      expect(await driver.get("a")).toBeUndefined();
+    });
+
+    test("in that of AWS that is the first, for a server that is not AWS", async () => {
+      await using driver = driverOf(server, { region: undefined });
+      expect(await driver.get("none")).toBeUndefined();
+    });
+
+    test("or says that it has none, or the wrong one", async () => {
+      await using without = driverOf(server, { region: undefined, endpoint: undefined });
+      const error = await failure(without.put("a", bytes("x")), server);
+      expect(error).toMatchObject({ transient: false, maybe: false });
+      expect(error.message).toContain('the region is not known; set "region", or AWS_REGION');
+      await using wrong = driverOf(server, { region: "eu-west-1" });
+      const other = await failure(wrong.put("a", bytes("x")), server);
+      expect(other.message).toContain('bucket "test" is in another region');
+    });
+
+    test("and its credentials", async () => {
+      const { accessKeyId, secretAccessKey } = server.credentials;
+      vi.stubEnv("AWS_ACCESS_KEY_ID", undefined);
+      vi.stubEnv("AWS_SECRET_ACCESS_KEY", undefined);
+      vi.stubEnv("AWS_EC2_METADATA_DISABLED", "true");
+      await using without = driverOf(server, { credentials: undefined });
+      const error = await failure(without.put("a", bytes("x")), server);
+      expect(error).toMatchObject({ transient: false, maybe: false });
+      expect(error.message).toContain("there are no credentials; set AWS_ACCESS_KEY_ID");
+      vi.stubEnv("AWS_ACCESS_KEY_ID", accessKeyId);
+      vi.stubEnv("AWS_SECRET_ACCESS_KEY", secretAccessKey);
+      // Looked for again.
+      expect(await without.get("none")).toBeUndefined();
+    });
+  });
+
   test("says what to install where the SDK is not", async () => {
     const { code, stdout } = await runScript(fileURLToPath(new URL("programs/s3-without-sdk.ts", import.meta.url)));
     expect(code).toBe(0);
@@ -152,6 +198,6 @@ describe("the S3 driver", () => {
     expect(() => driverOf(server, { prefix: "x".repeat(124) })).toThrow(
       /Cannot use prefix .*: it has 124 bytes; at most 123/,
     );
-    expect(() => driverOf({ ...server, endpoint: "nowhere" })).toThrow(/Cannot use endpoint "nowhere"/);
+    expect(() => driverOf({ ...server, endpoint: "nowhere" })).toThrow(/Cannot use the endpoint: it is no URL/);
   });
 });

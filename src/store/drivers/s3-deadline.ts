@@ -11,6 +11,7 @@ export class Deadline implements Disposable {
   readonly #clock: Clock;
   readonly #controller = new AbortController();
   #ending: Ending | undefined;
+  #limitMs = 0;
   #timer: Timer | undefined;
   #forget: () => void;
 
@@ -35,6 +36,11 @@ export class Deadline implements Disposable {
     return this.#ending;
   }
 
+  /** How long it was at last, in milliseconds. */
+  get limitMs(): number {
+    return this.#limitMs;
+  }
+
   /** Throws when it is over already. */
   check(): void {
     if (this.#ending !== undefined) throw this.signal.reason;
@@ -43,6 +49,7 @@ export class Deadline implements Disposable {
   /** So many milliseconds are left from now on. */
   extend(ms: number): void {
     this.#timer?.cancel();
+    this.#limitMs = ms;
     if (this.#ending === undefined) this.#timer = this.#clock.timer(ms, () => this.end("late"));
   }
 

@@ -101,12 +101,12 @@ export class S3Requests<Loaded> {
 
   /** Throws when the driver is closed. */
   check(asked: Asked): void {
-    if (this.closing.aborted) throw endedBy("closed", false, asked, this.place, this.requestTimeoutMs, undefined);
+    if (this.closing.aborted) throw endedBy("closed", false, asked, this.place, 0, undefined);
   }
 
   /** Why a request was ended from here. */
   ended(deadline: Deadline, sent: boolean, asked: Asked, signal: AbortSignal | undefined): unknown {
-    return endedBy(deadline.ending!, sent, asked, this.place, this.requestTimeoutMs, signal?.reason);
+    return endedBy(deadline.ending!, sent, asked, this.place, deadline.limitMs, signal?.reason);
   }
 
   unexpected(answer: string, asked: Asked): StoreError {

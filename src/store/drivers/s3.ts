@@ -69,7 +69,7 @@ export function s3Driver(options: S3Options): StoreDriver {
       `Cannot use prefix ${show(prefix)}: it has ${prefixBytes - 1} bytes; at most ${longestPrefix - 1} leave room for keys`,
     );
   if (endpoint !== undefined && !URL.canParse(endpoint))
-    throw new TypeError(`Cannot use endpoint ${show(endpoint)}: it is no URL; "https://host" is wanted`);
+    throw new TypeError('Cannot use the endpoint: it is no URL; "https://host" is wanted');
   const server = endpoint === undefined ? "" : ` at ${new URL(endpoint).host}`;
   const name = `s3://${bucket}${prefix && `/${prefix}`}${server}`;
   const place = { name, bucket };
@@ -326,7 +326,9 @@ async function load(name: string, options: S3Options): Promise<Loaded> {
 
 function clientOf(sdk: typeof Sdk, { region, endpoint, forcePathStyle, credentials }: S3Options): Sdk.S3Client {
   const sockets = { keepAlive: true, maxSockets: mostSockets };
-  const found = region ?? (endpoint === undefined ? undefined : (process.env["AWS_REGION"] ?? "us-east-1"));
+  // A server that is not AWS seldom cares.
+  const any = async (): Promise<string> => new sdk.S3Client({}).config.region().catch(() => "us-east-1");
+  const found = region ?? (endpoint === undefined ? undefined : any);
   const client = new sdk.S3Client({
     // What to repeat is decided by who knows what was asked.
     maxAttempts: 1,
