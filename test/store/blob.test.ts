@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { setImmediate as turn } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { StoreConflictError, StoreDataError, StoreError } from "../../src/errors.ts";
@@ -235,6 +236,7 @@ describe.each(stores)("a blob in %s", (name, open) => {
     await blob.write(patterned(20 * 2 ** 20));
     const reads = requests.counts.read;
     const stream = blob.stream();
+    await turn();
     expect(requests.counts.read).toBe(reads);
     const reader = stream.getReader();
     const { value } = await reader.read();

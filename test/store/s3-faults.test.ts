@@ -1,13 +1,18 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
+import { crc32 } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { StoreDataError } from "../../src/errors.ts";
+import { base64Of, received } from "../../src/store/drivers/s3-body.ts";
+import { Deadline } from "../../src/store/drivers/s3-deadline.ts";
 import { failureOf } from "../../src/store/drivers/s3-errors.ts";
+import { S3Requests } from "../../src/store/drivers/s3-requests.ts";
 import { FakeClock } from "../harness/fake-clock.ts";
 import { activeResources, expectNoResourceLeft } from "../harness/leaks.ts";
 import type { Fault } from "../harness/s3/faults.ts";
 import { type S3Server, startS3 } from "../harness/s3/server.ts";
+import { until } from "../harness/until.ts";
 import {
   between,
   bytes,
@@ -144,6 +149,77 @@ describe("a read that meets a fault fails for a moment", () => {
     expect(error).toMatchObject({ transient: false });
     expect(error.message).toContain("other bytes than those that were asked for");
   });
+});
+
+describe("the bytes of an answer", () => {
+  const incoming = (parts: string[], announced: { length?: number; sum?: string }) => {
+    let left = false;
+    async function* source(): AsyncGenerator<Uint8Array> {
+      try {
+        yield* pieces(...parts);
+      } finally {
+        left = true;
+      }
+    }
+    const deadline = new Deadline(new FakeClock(), 1_000, undefined, new AbortController().signal);
+    const { length, sum: crc } = announced;
+    const body = received(
+      { source: source(), length, crc32: crc },
+      deadline,
+      1_000,
+      (fault) => new Error(String(fault)),
+    );
+    return { body, left: () => left };
+  };
+
+  test.each([
+    [["ab", "cd"], { length: 4 }, "abcd"],
+    [["ab", "cd"], {}, "abcd"],
+    [["ab", "cd"], { length: 5 }, "short"],
+    [["ab", "cd"], { length: 3 }, "short"],
+    [["ab", "cd"], { sum: base64Of(crc32("abcd")) }, "abcd"],
+    [["ab", "cd"], { sum: base64Of(crc32("abce")) }, "checksum"],
+    [[], { length: 0, sum: base64Of(0) }, ""],
+  ])("%j announced as %j are %s", async (parts, announced, expected) => {
+    const { body } = incoming(parts, announced);
+    expect(await textOf(body).catch((error: Error) => error.message)).toBe(expected);
+  });
+
+  test("are left to nobody when their reader leaves", async () => {
+    const { body, left } = incoming(["ab", "cd"], {});
+    await body.next();
+    await body.return(undefined);
+    await turn();
+    expect(left()).toBe(true);
+  });
+
+  test("end their connection when their reader leaves", async () => {
+    await driver.put("large", patternAt(0, 5_000_000));
+    const sockets = () => activeResources().get("TCPSocketWrap") ?? 0;
+    await using own = driverOf(server);
+    await own.get("a");
+    const one = sockets();
+    const { body } = (await own.read("large")) as { body: AsyncIterable<Uint8Array> };
+    for await (const piece of body) if (piece.length > 0) break;
+    // An idle connection counts at the server's end only.
+    await until("the connection to be closed", () => sockets() < one);
+  });
+});
+
+test("what is needed for the first request is looked for again when it was not there", async () => {
+  const found = ["nothing", "everything"];
+  const place = { name: "s3://b", bucket: "b" };
+  const load = async () => {
+    const next = found.shift()!;
+    if (next === "nothing") throw new Error("not there");
+    return next;
+  };
+  const requests = new S3Requests({ place, clock: new FakeClock(), requestTimeoutMs: 1_000, load });
+  const asked = { action: "read", key: "a", permission: "", writes: false } as const;
+  const act = () => requests.act(asked, {}, async (loaded) => ({ loaded }));
+  await expect(act()).rejects.toThrow("not there");
+  expect(await act()).toEqual({ loaded: "everything" });
+  expect(await act()).toEqual({ loaded: "everything" });
 });
 
 describe("the time of a request", () => {

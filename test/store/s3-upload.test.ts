@@ -1,6 +1,10 @@
 import { setImmediate as turn } from "node:timers/promises";
+import { crc32 } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/clock.ts";
+import { base64Of } from "../../src/store/drivers/s3-body.ts";
 import { PartBuffer, partSize } from "../../src/store/drivers/s3-parts.ts";
+import { upload } from "../../src/store/drivers/s3-upload.ts";
 import { FakeClock } from "../harness/fake-clock.ts";
 import { activeResources, expectNoResourceLeft } from "../harness/leaks.ts";
 import type { Fault } from "../harness/s3/faults.ts";
@@ -211,6 +215,51 @@ describe("an upload of which a part fails", () => {
     hang.release();
     await expectNothingLeft();
   });
+});
+
+test("an upload is aborted when none of its parts is under way any more", async () => {
+  const done: string[] = [];
+  const fail = (): Promise<never> => Promise.reject(new Error("not asked for"));
+  const outcome = upload(
+    patterned(3 * partBytes),
+    {
+      put: fail,
+      create: () => Promise.resolve("id"),
+      async part(_id, number, _body, signal) {
+        if (number === 3) throw new Error("the third one fails");
+        // Somewhere on its way, until after it was ended.
+        if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        for (let turns = 0; turns < 5; turns++) await turn();
+        done.push(`part ${number}`);
+        throw signal.reason as Error;
+      },
+      complete: fail,
+      abort: async () => void done.push("abort"),
+      tooLarge: () => new Error("not asked for"),
+    },
+    { partBytes, clock: systemClock, signals: [] },
+  );
+  await expect(outcome).rejects.toThrow("the third one fails");
+  expect(done).toEqual(["part 1", "part 2", "abort"]);
+});
+
+test("each request says the checksum of what it sends, and takes no detour", async () => {
+  const sums: string[] = [];
+  const expected = (start: number, length: number) => base64Of(crc32(patternAt(start, length)));
+  await using proxy = await between(server, ({ headers }) => {
+    if (headers["x-amz-checksum-crc32"]) sums.push(String(headers["x-amz-checksum-crc32"]));
+    return headers.expect ? refusing(400, "InvalidArgument") : undefined;
+  });
+  await using own = driverOf(proxy, { partBytes });
+  await own.put("a", patternAt(0, 100));
+  await own.write("a", patterned(partBytes - 1));
+  await own.write("a", patterned(partBytes + 5));
+  const [small, large, ...rest] = sums;
+  expect([small, large]).toEqual([expected(0, 100), expected(0, partBytes - 1)]);
+  expect(rest.toSorted()).toEqual(
+    [expected(0, partBytes), expected(partBytes, 5), expected(0, partBytes + 5)].toSorted(),
+  );
+  expect(rest.at(-1)).toBe(expected(0, partBytes + 5));
 });
 
 describe("the end of an upload", () => {

@@ -179,15 +179,8 @@ const lasting = (what: string, todo: string): Facts => ({ what, todo, transient:
 const region = ({ bucket }: Place): Facts =>
   lasting(`bucket "${bucket}" is in another region`, 'set "region", or AWS_REGION, to the region of the bucket');
 
-interface SdkError {
-  readonly $metadata?: { readonly httpStatusCode?: unknown };
-  /** There when what answered does not speak S3, such as a proxy in between. */
-  readonly $response?: { readonly statusCode?: unknown };
-}
-
 function statusOf(error: unknown): number | undefined {
-  const { $metadata, $response } = (error ?? {}) as SdkError;
-  const status = $metadata?.httpStatusCode ?? $response?.statusCode;
+  const status = (error as { $metadata?: { httpStatusCode?: unknown } } | null | undefined)?.$metadata?.httpStatusCode;
   return typeof status === "number" && status >= 300 ? status : undefined;
 }
 

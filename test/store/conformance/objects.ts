@@ -44,7 +44,7 @@ export const objectCases: readonly StoreCase[] = [
         const etag = done(await driver.put("a", body));
         const got = await found(driver, "a");
         assert.equal(got.etag, etag);
-        assert.deepEqual(Buffer.from(got.body), Buffer.from(body));
+        assert.ok(Buffer.from(got.body).equals(body), `a body of ${body.length} bytes`);
       }
     },
   },
@@ -201,6 +201,8 @@ export const objectCases: readonly StoreCase[] = [
           check(seen, 150_000 + seen[0]! * 1_000);
           const stream = await opened(driver.read("a"));
           check(await drain(stream), stream.size);
+          // A store in memory answers before anything else has its turn.
+          await new Promise((resolve) => setImmediate(resolve));
         } while (writing);
       };
       await Promise.all([write().finally(() => (writing = false)), read(), read()]);
