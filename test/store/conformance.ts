@@ -60,7 +60,7 @@ export function testStore(name: string, open: () => Promise<Opened>, options: Su
 export async function failingCases(
   open: () => Promise<Opened>,
   options: SuiteOptions = {},
-  limitMs = 3_000,
+  limitMs = 60_000,
 ): Promise<string[]> {
   const failed: string[] = [];
   for (const each of storeCases) {

@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
@@ -330,6 +331,20 @@ describe("the time of a request", () => {
     hang.release();
   });
 
+  test("leaves nothing at the caller's signal", async () => {
+    const { signal } = new AbortController();
+    await driver.put("a", bytes("x"), { signal });
+    await driver.get("a", { signal });
+    const { body } = (await driver.read("a", { signal })) as { body: AsyncIterable<Uint8Array> };
+    await textOf(body);
+    await driver.list("", { signal });
+    await driver.remove("a", { signal });
+    await driver.write("a", pieces("x"), { signal });
+    await using other = driverOf(server, { bucket: "other" });
+    await failure(other.get("a", { signal }), server);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
   test("is over when the driver is closed", async () => {
     const own = driverOf(server);
     const hang = server.faults.add({ kind: "hang", times: 2 });
@@ -438,7 +453,7 @@ describe("what will not pass", () => {
   test.each([
     [429, "TooManyRequests", true, true],
     [502, "BadGateway", true, true],
-    [504, "<script>", true, true],
+    [504, "&lt;script&gt;", true, true],
     [409, "OperationAborted", true, false],
     [400, "RequestTimeout", true, false],
     [400, "BadDigest", true, false],

@@ -5,6 +5,7 @@ import {
   bytes,
   create,
   done,
+  expectText,
   found,
   isMaybe,
   keysOf,
@@ -50,11 +51,11 @@ export const conditionCases: readonly StoreCase[] = [
       const etag = done(await driver.put("a", bytes("one"), { condition: "absent" }));
       assert.equal(await driver.put("a", bytes("two"), { condition: "absent" }), "lost");
       assert.equal(await driver.write("a", source("two"), { condition: "absent" }), "lost");
-      assert.equal(await peek(driver, "a"), "one");
+      await expectText(driver, "a", "one");
       assert.equal((await found(driver, "a")).etag, etag);
       await driver.remove("a");
       done(await driver.write("a", source("three"), { condition: "absent" }));
-      assert.equal(await peek(driver, "a"), "three");
+      await expectText(driver, "a", "three");
     },
   },
   {
@@ -64,11 +65,11 @@ export const conditionCases: readonly StoreCase[] = [
       const second = done(await driver.put("a", bytes("two"), { condition: { ifMatch: first } }));
       assert.equal(await driver.put("a", bytes("three"), { condition: { ifMatch: first } }), "lost");
       assert.equal(await driver.write("a", source("three"), { condition: { ifMatch: first } }), "lost");
-      assert.equal(await peek(driver, "a"), "two");
+      await expectText(driver, "a", "two");
       const third = done(await driver.write("a", source("th", "ree"), { condition: { ifMatch: second } }));
       assert.equal(await driver.put("a", bytes("four"), { condition: { ifMatch: second } }), "lost");
       assert.equal((await found(driver, "a")).etag, third);
-      assert.equal(await peek(driver, "a"), "three");
+      await expectText(driver, "a", "three");
     },
   },
   {
@@ -91,7 +92,7 @@ export const conditionCases: readonly StoreCase[] = [
       await Promise.all(times(20).map((index) => persist(() => driver.put("a", bytes(`writer ${index}`)))));
       assert.match((await peek(driver, "a")) ?? "", /^writer \d+$/);
       await create(driver, "a", "last");
-      assert.equal(await peek(driver, "a"), "last");
+      await expectText(driver, "a", "last");
     },
   },
   {
@@ -100,9 +101,9 @@ export const conditionCases: readonly StoreCase[] = [
       const first = await create(driver, "a", "one");
       const second = await create(driver, "a", "two");
       assert.equal(await driver.remove("a", { ifMatch: first }), "lost");
-      assert.equal(await peek(driver, "a"), "two");
+      await expectText(driver, "a", "two");
       assert.equal(await driver.remove("a", { ifMatch: second }), "done");
-      assert.equal(await driver.get("a"), undefined);
+      await expectText(driver, "a", undefined);
       assert.equal(await driver.remove("a", { ifMatch: second }), "done");
     },
   },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
-import { type StoreCase, type Subject, create, done, keysOf, peek, refusal, source } from "./subject.ts";
+import { type StoreCase, type Subject, create, done, expectText, keysOf, refusal, source } from "./subject.ts";
 
 /** In the order of UTF-8, which is not that of JavaScript: that has "\u{ff5e}" after "\u{1f600}". */
 export const inOrder = (keys: Iterable<string>): string[] =>
@@ -83,11 +83,11 @@ const long = [
 async function keepApart({ driver }: Subject, keys: readonly string[]): Promise<void> {
   for (const key of keys) done(await driver.put(key, Buffer.from(`of ${key}`), { condition: "absent" }));
   assert.deepEqual(await keysOf(driver), inOrder(keys));
-  for (const key of keys) assert.equal(await peek(driver, key), `of ${key}`);
+  for (const key of keys) await expectText(driver, key, `of ${key}`);
   const [gone, left] = [keys.filter((_, index) => index % 2 === 0), keys.filter((_, index) => index % 2 === 1)];
   for (const key of gone) assert.equal(await driver.remove(key), "done");
-  for (const key of gone) assert.equal(await peek(driver, key), undefined);
-  for (const key of left) assert.equal(await peek(driver, key), `of ${key}`);
+  for (const key of gone) await expectText(driver, key, undefined);
+  for (const key of left) await expectText(driver, key, `of ${key}`);
   assert.deepEqual(await keysOf(driver), inOrder(left));
 }
 
@@ -122,7 +122,7 @@ export const keyCases: readonly StoreCase[] = [
         for (const each of keys) done(await driver.put(each, Buffer.from(each), { condition: "absent" }));
         assert.deepEqual(await keysOf(driver), inOrder(keys));
         for (const each of keys) {
-          assert.equal(await peek(driver, each), each);
+          await expectText(driver, each, each);
           assert.deepEqual(await keysOf(driver, each), inOrder(keys.filter((other) => other.startsWith(each))));
         }
         for (const each of keys) assert.equal(await driver.remove(each), "done");

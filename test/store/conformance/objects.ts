@@ -5,11 +5,11 @@ import {
   create,
   done,
   drain,
+  expectText,
   found,
   keysOf,
   opened,
   patterned,
-  peek,
   persist,
   source,
 } from "./subject.ts";
@@ -25,7 +25,7 @@ export const objectCases: readonly StoreCase[] = [
   {
     name: "there is nothing where nothing was put",
     async run({ driver }) {
-      assert.equal(await driver.get("a"), undefined);
+      await expectText(driver, "a", undefined);
       assert.equal(await driver.get("a", { ifNoneMatch: '"1"' }), undefined);
       assert.equal(await driver.read("a"), undefined);
       assert.equal(await driver.read("a", { ifMatch: '"1"' }), undefined);
@@ -53,9 +53,9 @@ export const objectCases: readonly StoreCase[] = [
     async run({ driver }) {
       const whole = bytes("before-inside-after");
       done(await driver.put("a", whole.subarray(7, 13)));
-      assert.equal(await peek(driver, "a"), "inside");
+      await expectText(driver, "a", "inside");
       done(await driver.write("b", source(whole.subarray(7, 10), whole.subarray(10, 13))));
-      assert.equal(await peek(driver, "b"), "inside");
+      await expectText(driver, "b", "inside");
     },
   },
   {
@@ -70,8 +70,8 @@ export const objectCases: readonly StoreCase[] = [
       done(await driver.write("b", source(piece)));
       piece.fill(2);
       for await (const read of (await opened(driver.read("a"))).body) read.fill(3);
-      assert.equal(await peek(driver, "a"), "mine");
-      assert.equal(await peek(driver, "b"), "mine");
+      await expectText(driver, "a", "mine");
+      await expectText(driver, "b", "mine");
     },
   },
   {
@@ -79,7 +79,7 @@ export const objectCases: readonly StoreCase[] = [
     async run({ driver }) {
       for (let round = 0; round < 10; round++) {
         const etag = await create(driver, "a", `round ${round}`);
-        assert.equal(await peek(driver, "a"), `round ${round}`);
+        await expectText(driver, "a", `round ${round}`);
         const { objects } = await driver.list("a");
         assert.deepEqual(
           objects.map((each) => [each.key, each.etag]),
@@ -88,7 +88,7 @@ export const objectCases: readonly StoreCase[] = [
         assert.equal((await opened(driver.read("a"))).etag, etag);
         if (round % 3 !== 2) continue;
         assert.equal(await driver.remove("a"), "done");
-        assert.equal(await driver.get("a"), undefined);
+        await expectText(driver, "a", undefined);
         assert.equal(await driver.read("a"), undefined);
         assert.deepEqual(await keysOf(driver), []);
       }
@@ -105,10 +105,10 @@ export const objectCases: readonly StoreCase[] = [
       assert.equal(await driver.put("a", bytes("three"), { condition: { ifMatch: etag } }), "lost");
       assert.equal((await found(driver, "a")).etag, next);
       assert.equal(await other.remove("a", { ifMatch: next }), "done");
-      assert.equal(await driver.get("a"), undefined);
+      await expectText(driver, "a", undefined);
       await other.close();
       await create(driver, "a", "four");
-      assert.equal(await peek(await reopen(), "a"), "four");
+      await expectText(await reopen(), "a", "four");
     },
   },
   {
@@ -174,11 +174,11 @@ export const objectCases: readonly StoreCase[] = [
       await create(driver, "a/b", "two");
       assert.equal(await driver.remove("a"), "done");
       assert.equal(await driver.remove("a"), "done");
-      assert.equal(await driver.get("a"), undefined);
+      await expectText(driver, "a", undefined);
       assert.equal(await driver.read("a"), undefined);
       assert.deepEqual(await keysOf(driver), ["a/b"]);
       assert.equal(await driver.remove("a/"), "done");
-      assert.equal(await peek(driver, "a/b"), "two");
+      await expectText(driver, "a/b", "two");
     },
   },
   {

@@ -5,6 +5,7 @@ import {
   create,
   done,
   drain,
+  expectText,
   found,
   keysOf,
   opened,
@@ -134,7 +135,7 @@ export const streamCases: readonly StoreCase[] = [
       );
       const winners = outcomes.flatMap((outcome, index) => (outcome === "lost" ? [] : [index]));
       assert.equal(winners.length, 1);
-      assert.equal(await peek(driver, "a"), `writer ${winners[0]}`);
+      await expectText(driver, "a", `writer ${winners[0]}`);
     },
   },
   {
@@ -145,11 +146,11 @@ export const streamCases: readonly StoreCase[] = [
         throw new Error("the source broke");
       }
       for (const pieces of [0, 1, 4]) await refusal(driver.write("a/b", broken(pieces)));
-      assert.equal(await driver.get("a/b"), undefined);
+      await expectText(driver, "a/b", undefined);
       assert.deepEqual(await keysOf(driver), []);
       await create(driver, "a/b", "whole");
       await refusal(driver.write("a/b", broken(2)));
-      assert.equal(await peek(driver, "a/b"), "whole");
+      await expectText(driver, "a/b", "whole");
     },
   },
   {
@@ -158,9 +159,9 @@ export const streamCases: readonly StoreCase[] = [
       const seen: unknown[] = [];
       async function* watched(): AsyncGenerator<Uint8Array> {
         yield patterned(300_000);
-        seen.push(await peek(driver, "a"), await keysOf(driver));
+        seen.push((await peek(driver, "a"))?.length, await keysOf(driver));
         yield patterned(300_000);
-        seen.push(await peek(driver, "a"), await keysOf(driver));
+        seen.push((await peek(driver, "a"))?.length, await keysOf(driver));
       }
       done(await driver.write("a", watched()));
       assert.deepEqual(seen, [undefined, [], undefined, []]);
@@ -178,7 +179,7 @@ export const streamCases: readonly StoreCase[] = [
       assert.equal(await driver.write("a", overtaken(), { condition: "absent" }), "lost");
       const { etag } = await found(driver, "a");
       assert.equal(await driver.write("a", overtaken(), { condition: { ifMatch: etag } }), "lost");
-      assert.equal(await peek(driver, "a"), "early");
+      await expectText(driver, "a", "early");
     },
   },
   {
@@ -195,7 +196,7 @@ export const streamCases: readonly StoreCase[] = [
       const iterator = (await opened(driver.read("a"))).body[Symbol.asyncIterator]();
       await iterator.return?.();
       await create(driver, "a", "next");
-      assert.equal(await peek(driver, "a"), "next");
+      await expectText(driver, "a", "next");
     },
   },
   {

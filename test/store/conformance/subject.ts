@@ -60,6 +60,13 @@ export async function peek(driver: StoreDriver, key: string): Promise<string | u
   return got === undefined ? undefined : textOf((got as StoredObject).body);
 }
 
+/** `undefined`: nothing has to be there. Says where it is not so without printing all of a large body. */
+export async function expectText(driver: StoreDriver, key: string, text: string | undefined): Promise<void> {
+  const seen = await peek(driver, key);
+  const shown = (each: string | undefined): string => JSON.stringify(each)?.slice(0, 100) ?? "nothing";
+  assert.ok(seen === text, `at ${JSON.stringify(key)} is ${shown(seen)} instead of ${shown(text)}`);
+}
+
 /** The stream that has to be there. */
 export async function opened(answer: Promise<ObjectStream | "lost" | undefined>): Promise<ObjectStream> {
   const stream = await answer;

@@ -1,0 +1,282 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { createReadStream } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { StoreDataError, StoreError } from "../../src/errors.ts";
+import { explained } from "../../src/store/drivers/file-errors.ts";
+import { fileDriver } from "../../src/store/drivers/file.ts";
+import { FakeClock } from "../harness/fake-clock.ts";
+import { testRun } from "../harness/run.ts";
+import { create, done, drain, found, keysOf, opened, patterned, peek, refusal, source } from "./conformance/subject.ts";
+
+function openStore(folder = join(mkdtempSync(join(testRun.folder, "store-")), "made")) {
+  const clock = new FakeClock();
+  const driver = fileDriver({ folder, clock });
+  onTestFinished(() => driver.close());
+  return { clock, driver, folder };
+}
+
+const versions = (folder: string, key: string): string[] => readdirSync(join(folder, key, "@"));
+const temporaries = (folder: string): string[] => readdirSync(join(folder, ".tmp"));
+
+/** Descriptors of this process that are open below a folder. */
+function descriptors(folder: string): number {
+  const target = (fd: string): string => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return "";
+    }
+  };
+  return readdirSync("/proc/self/fd").filter((fd) => target(fd).startsWith(folder)).length;
+}
+
+test("the folder is made by the first write, for this user alone, and not by reading", async () => {
+  const { driver, folder } = openStore();
+  expect(driver.name).toBe(pathToFileURL(folder).href);
+  expect([await driver.get("a"), await driver.read("a"), await driver.remove("a")]).toEqual([
+    undefined,
+    undefined,
+    "done",
+  ]);
+  expect(await keysOf(driver)).toEqual([]);
+  expect(existsSync(folder)).toBe(false);
+  await create(driver, "a", "one");
+  expect(statSync(folder).mode & 0o777).toBe(0o700);
+});
+
+test("old versions are removed, but for a few", async () => {
+  const { driver, folder } = openStore();
+  for (let round = 0; round < 30; round++) await create(driver, "a", `round ${round}`);
+  expect(versions(folder, "a").toSorted()).toEqual(
+    Array.from({ length: 8 }, (_, index) => String(23 + index).padStart(16, "0")),
+  );
+  expect(temporaries(folder)).toEqual([]);
+});
+
+test("what is large does not stay when it was replaced, and nothing does when it was removed", async () => {
+  const { driver, folder } = openStore();
+  for (let round = 0; round < 3; round++) done(await driver.put("a", patterned(1_100_000)));
+  expect(versions(folder, "a")).toEqual(["3".padStart(16, "0")]);
+  await create(driver, "a", "small");
+  await create(driver, "a", "small");
+  await driver.remove("a");
+  expect(versions(folder, "a")).toEqual(["6".padStart(16, "0")]);
+  expect(statSync(join(folder, "a", "@", "6".padStart(16, "0"))).size).toBe(256);
+  expect(await create(driver, "a", "again")).toMatch(/^"7-/);
+});
+
+test("an etag does not come back when the folder was cleared", async () => {
+  const { driver, folder } = openStore();
+  const first = await create(driver, "a", "one");
+  rmSync(folder, { recursive: true });
+  expect(await driver.get("a")).toBeUndefined();
+  const second = await create(driver, "a", "one");
+  expect(second).not.toBe(first);
+  expect(await driver.put("a", Buffer.from("two"), { condition: { ifMatch: first } })).toBe("lost");
+  expect(await driver.get("a", { ifNoneMatch: first })).toMatchObject({ etag: second });
+});
+
+test("a write goes on when the folder is cleared meanwhile, and says so when its own file is gone", async () => {
+  const { driver, folder } = openStore();
+  await create(driver, "a", "one");
+  async function* clearing(path: string): AsyncGenerator<Uint8Array> {
+    yield Buffer.from("one ");
+    rmSync(path, { recursive: true });
+    yield Buffer.from("two");
+  }
+  done(await driver.write("a", clearing(join(folder, "a"))));
+  expect(await peek(driver, "a")).toBe("one two");
+  const error = (await refusal(driver.write("a", clearing(folder)))) as StoreError;
+  expect(error).toBeInstanceOf(StoreError);
+  expect([error.message, error.maybe]).toEqual([
+    `Cannot write "a" of store ${driver.name}: it was removed meanwhile; leave the folder alone while it is in use (ENOENT)`,
+    false,
+  ]);
+});
+
+test("what dead processes left half-written is cleared after a day", async () => {
+  const { clock, folder } = openStore();
+  mkdirSync(join(folder, ".tmp"), { recursive: true });
+  const hour = 60 * 60 * 1_000;
+  for (const hours of [23, 25]) {
+    const path = join(folder, ".tmp", `of ${hours} hours`);
+    writeFileSync(path, "half");
+    utimesSync(path, (clock.wall() - hours * hour) / 1_000, (clock.wall() - hours * hour) / 1_000);
+  }
+  const driver = fileDriver({ folder, clock });
+  await create(driver, "a", "one");
+  await driver.close();
+  expect(temporaries(folder)).toEqual(["of 23 hours"]);
+});
+
+test("no write that fails, loses or is given up leaves a file behind", async () => {
+  const { driver, folder } = openStore();
+  await create(driver, "a", "one");
+  async function* broken(): AsyncGenerator<Uint8Array> {
+    yield patterned(500_000);
+    throw new Error("the source broke");
+  }
+  await refusal(driver.write("a", broken()));
+  expect(await driver.write("a", source("two"), { condition: "absent" })).toBe("lost");
+  expect(await driver.put("a", Buffer.from("two"), { condition: "absent" })).toBe("lost");
+  const controller = new AbortController();
+  async function* silent(): AsyncGenerator<Uint8Array> {
+    yield patterned(500_000);
+    controller.abort();
+    await new Promise(() => undefined);
+  }
+  await refusal(driver.write("a", silent(), { signal: controller.signal }));
+  expect([temporaries(folder), versions(folder, "a").length, descriptors(folder)]).toEqual([[], 1, 0]);
+});
+
+test("what a source throws arrives as it is, also when it is an error of the system", async () => {
+  const { driver, folder } = openStore();
+  const error = await refusal(driver.write("a", createReadStream(join(folder, "none"))));
+  expect(error).toMatchObject({ code: "ENOENT", path: join(folder, "none") });
+  expect(error).not.toBeInstanceOf(StoreError);
+});
+
+test("every way to end reading closes the file", async () => {
+  const { driver, folder } = openStore();
+  done(await driver.put("a", patterned(1_000_000)));
+  await drain(await opened(driver.read("a")));
+  for await (const _ of (await opened(driver.read("a"))).body) break;
+  await driver.read("a", { ifMatch: "other" });
+  expect(descriptors(folder)).toBe(0);
+  const controller = new AbortController();
+  const aborted = await opened(driver.read("a", { signal: controller.signal }));
+  expect(descriptors(folder)).toBe(1);
+  controller.abort(new Error("enough"));
+  await expect(drain(aborted)).rejects.toThrow("enough");
+  expect(descriptors(folder)).toBe(0);
+  await driver.read("a");
+  expect(descriptors(folder)).toBe(1);
+  await driver.close();
+  expect(descriptors(folder)).toBe(0);
+});
+
+test("bytes that are not those that were written are refused", async () => {
+  const { driver, folder } = openStore();
+  const body = patterned(400_000);
+  done(await driver.put("a", body));
+  const [name] = versions(folder, "a");
+  const path = join(folder, "a", "@", name!);
+  const good = readFileSync(path);
+  const spoil = (at: number): void => {
+    const bad = Buffer.from(good);
+    bad[at]! ^= 1;
+    writeFileSync(path, bad);
+  };
+
+  spoil(256 + 300_000);
+  const wrong = `Cannot read "a" of store ${driver.name}: the checksum of version 1 does not fit its bytes; write it again, or restore it from a backup`;
+  for (const error of [await refusal(driver.get("a")), await refusal(drain(await opened(driver.read("a"))))]) {
+    expect(error).toBeInstanceOf(StoreDataError);
+    expect((error as Error).message).toBe(wrong);
+  }
+  expect((await drain(await opened(driver.read("a", { start: 1_000, end: 2_000 })))).length).toBe(1_000);
+
+  spoil(20);
+  await expect(driver.get("a")).rejects.toThrow("version 1 does not begin as one");
+  writeFileSync(path, good.subarray(0, 100));
+  await expect(driver.get("a")).rejects.toThrow("version 1 does not begin as one");
+  truncateSync(path, 0);
+  await expect(driver.read("a")).rejects.toThrow("version 1 does not begin as one");
+  writeFileSync(path, good.subarray(0, 399_000));
+  await expect(driver.get("a")).rejects.toThrow("version 1 has 398744 bytes instead of 400000");
+  writeFileSync(path, good);
+  const stream = await opened(driver.read("a"));
+  truncateSync(path, 100_000);
+  await expect(drain(stream)).rejects.toThrow(/its bytes end at 99744|version 1/);
+  expect(descriptors(folder)).toBe(0);
+});
+
+test("files and folders of others are left alone", async () => {
+  const { driver, folder } = openStore();
+  await create(driver, "a", "one");
+  await create(driver, "a/b", "two");
+  const foreign = [
+    "README",
+    "Upper/@/0000000000000001",
+    "a/notes.txt",
+    "a/@/notes",
+    "a/@/17",
+    "%zz/@/0000000000000001",
+    "@/x",
+    "c/@/x",
+  ];
+  for (const name of foreign) {
+    mkdirSync(join(folder, name, ".."), { recursive: true });
+    writeFileSync(join(folder, name), "of somebody else");
+  }
+  mkdirSync(join(folder, "empty", "@"), { recursive: true });
+  expect(await keysOf(driver)).toEqual(["a", "a/b"]);
+  expect([await driver.get("empty"), await driver.get("c")]).toEqual([undefined, undefined]);
+  for (let round = 0; round < 12; round++) await create(driver, "a", "again");
+  await driver.remove("a");
+  for (const name of foreign) expect(readFileSync(join(folder, name), "utf8")).toBe("of somebody else");
+});
+
+test("an object is as old as its file", async () => {
+  const { clock, driver, folder } = openStore();
+  await create(driver, "a", "one");
+  const path = join(folder, "a", "@", versions(folder, "a")[0]!);
+  utimesSync(path, (clock.wall() - 5_000) / 1_000, (clock.wall() - 5_000) / 1_000);
+  expect((await found(driver, "a")).ageMs).toBe(5_000);
+  expect((await driver.list("")).objects[0]!.modified).toBe(clock.wall() - 5_000);
+  clock.advance(1_000);
+  expect((await found(driver, "a")).ageMs).toBe(6_000);
+  utimesSync(path, clock.wall() / 1_000 + 60, clock.wall() / 1_000 + 60);
+  expect((await found(driver, "a")).ageMs).toBe(0);
+});
+
+test("a folder that is a file, and a path that is too long, are told with what to do", async () => {
+  const { folder } = openStore();
+  mkdirSync(folder);
+  writeFileSync(join(folder, "file"), "");
+  const { driver } = openStore(join(folder, "file"));
+  const wanted = `store ${driver.name}: a part of its path is a file; name a folder, and keep other files out of it (ENOTDIR)`;
+  await expect(driver.get("a")).rejects.toThrow(`Cannot read "a" of ${wanted}`);
+  await expect(driver.put("a", Buffer.from("one"))).rejects.toThrow(/^Cannot write "a" of store .*(ENOTDIR|EEXIST)/);
+  await expect(driver.list("")).rejects.toThrow(`Cannot list ${wanted}`);
+  const { driver: deep } = openStore(join(folder, ...Array.from({ length: 15 }, () => "x".repeat(200))));
+  const error = (await refusal(deep.put("A".repeat(900), Buffer.from("one")))) as StoreError;
+  expect(error.message).toContain("use a shorter key, or a folder with a shorter path (ENAMETOOLONG)");
+  expect([error.maybe, error.transient, error.store]).toEqual([false, false, deep.name]);
+});
+
+test.for([
+  [
+    "EACCES",
+    "open",
+    "permission is denied; let this user read and write the folder and everything in it (EACCES)",
+    false,
+  ],
+  ["ENOSPC", "write", "no space is left; free some, or use a folder on another disk (ENOSPC)", false],
+  ["EROFS", "mkdir", "its file system is read-only; use a folder that can be written to (EROFS)", false],
+  ["EMFILE", "open", "this process has too many files open; close some, or raise the limit (EMFILE)", true],
+  ["EPERM", "link", "its file system has no hard links; use a folder on one that has (EPERM)", false],
+  ["EPERM", "open", "it is not permitted; let this user read and write the folder and everything in it (EPERM)", false],
+  ["EBUSY", "unlink", "the system says EBUSY", true],
+] as const)("%s of %s is told with what to do", ([code, syscall, text, transient]) => {
+  const cause = Object.assign(new Error(code), { code, syscall });
+  const error = explained(cause, "write", { store: "file:///s", key: "a" }) as StoreError;
+  expect(error).toBeInstanceOf(StoreError);
+  expect(error.message).toBe(`Cannot write "a" of store file:///s: ${text}`);
+  expect(error).toMatchObject({ cause, transient, maybe: false, store: "file:///s", key: "a" });
+  expect(explained(cause, "write", { store: "file:///s" }, true)).toMatchObject({ maybe: true });
+});
