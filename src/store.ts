@@ -14,7 +14,7 @@ import { CaptureError } from "./errors.ts";
 import { events } from "./events/index.ts";
 import { count, join } from "./lifecycle.ts";
 import { live } from "./live/function.ts";
-import { refuseUnknown, show } from "./options.ts";
+import { refuseUnknown, resolveBoolean, show } from "./options.ts";
 import type { Branch } from "./ports/child.ts";
 import type { StoreDriver } from "./ports/store.ts";
 import type { HandleMaker } from "./store/cell.ts";
@@ -39,13 +39,13 @@ export { LeaseLostError, StoreConflictError, StoreDataError, StoreError } from "
 
 /** For `s3:` only; what is not said is found as the AWS SDK finds it: environment, profile, role of the machine. */
 export interface StoreOptions {
-  readonly region?: string;
+  readonly region?: string | undefined;
   /** Address of a server that speaks S3, for those that are not AWS. Default: `AWS_ENDPOINT_URL_S3`, else AWS. */
-  readonly endpoint?: string;
+  readonly endpoint?: string | undefined;
   /** Bucket in the path instead of the host name, as many servers that are not AWS want it. Default: true with an endpoint. */
-  readonly forcePathStyle?: boolean;
+  readonly forcePathStyle?: boolean | undefined;
   /** They stay in this process: on a runner the store is opened with what that machine has. Default: the SDK's own search. */
-  readonly credentials?: S3Credentials;
+  readonly credentials?: S3Credentials | undefined;
 }
 
 interface StoreData {
@@ -66,9 +66,22 @@ interface StoreData {
 export function openStore(url: string | URL, options: StoreOptions = {}): Store {
   const address = String(url);
   refuseUnknown(options, ["region", "endpoint", "forcePathStyle", "credentials"], "openStore");
-  const driver = driverOf(address, options);
-  const { credentials: _, ...travelling } = options;
+  const { credentials, ...given } = options;
+  const travelling = address.startsWith("s3:") ? { ...fromEnvironment(), ...given } : given;
+  const driver = driverOf(address, { ...travelling, ...(credentials && { credentials }) });
   return open(driver, { url: address, options: travelling });
+}
+
+/** What a runner would not find in its own environment. */
+function fromEnvironment(): Omit<StoreOptions, "credentials"> {
+  const {
+    AWS_ENDPOINT_URL_S3: ours,
+    AWS_ENDPOINT_URL: general,
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: other,
+  } = process.env;
+  const found = { endpoint: ours || general, region: region || other };
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value)) as Omit<StoreOptions, "credentials">;
 }
 
 function open(driver: StoreDriver, data: StoreData): OpenStore {
@@ -77,6 +90,7 @@ function open(driver: StoreDriver, data: StoreData): OpenStore {
     clock: systemClock,
     failing: (key, error) => events.emit("store.failing", { store: driver.name, key, error }),
     holding: () => keep(store),
+    closed: () => letGo(store),
     handles: handlesOf(driver, data),
   });
   return store;
@@ -103,11 +117,27 @@ function driverOf(url: string, options: StoreOptions): StoreDriver {
       throw new TypeError(
         `Cannot open this store: s3://bucket/prefix is wanted, and nothing else in it; region, endpoint and credentials are options`,
       );
-    const endpoint = options.endpoint ?? process.env["AWS_ENDPOINT_URL_S3"] ?? process.env["AWS_ENDPOINT_URL"];
-    const address = { bucket, prefix: decodeURIComponent(prefix ?? "").replace(/\/$/, ""), endpoint };
+    check(options);
+    const address = { bucket, prefix: decoded(prefix ?? "", url).replace(/\/$/, "") };
     return guarded(s3Driver({ ...options, ...address, clock: systemClock }));
   }
   throw new TypeError(`Cannot open store ${show(url)}: a URL of s3:, file: or memory: is wanted`);
+}
+
+function decoded(prefix: string, url: string): string {
+  try {
+    return decodeURIComponent(prefix);
+  } catch {
+    throw new TypeError(`Cannot open store ${show(url)}: its prefix is no part of a URL; write % as %25`);
+  }
+}
+
+function check({ region, endpoint, forcePathStyle }: StoreOptions): void {
+  if (region !== undefined && (typeof region !== "string" || region === ""))
+    throw new TypeError(`Cannot use ${show(region)} as region: a name such as "eu-central-1" is wanted`);
+  if (endpoint !== undefined && !/^https?:\/\/./.test(String(endpoint)))
+    throw new TypeError(`Cannot use ${show(endpoint)} as endpoint: a URL of http: or https: is wanted`);
+  if (forcePathStyle !== undefined) resolveBoolean(forcePathStyle, "forcePathStyle");
 }
 
 interface CellData extends StoreData {
@@ -174,15 +204,20 @@ place.handles.set("cell", (data) => {
   });
 });
 
-const kept = new WeakSet<OpenStore>();
+const kept = new WeakMap<OpenStore, () => void>();
+
+function letGo(store: OpenStore): void {
+  if (kept.has(store)) count(-1);
+  kept.get(store)?.();
+  kept.delete(store);
+}
 
 /** From its first lease on: what is held is given back when this process is told to end. */
 function keep(store: OpenStore): void {
   if (kept.has(store)) return;
-  kept.add(store);
   count(1);
   const since = systemClock.wall();
-  join({
+  const leave = join({
     kind: "store",
     describe() {
       const held = store.held();
@@ -192,5 +227,8 @@ function keep(store: OpenStore): void {
       return { ...branch, type: "supervisor", id: `store ${store.name}`, children };
     },
     stop: () => store.releaseAll(),
+    // Nobody has to wait until it expires.
+    rest: () => void store.releaseAll(),
   });
+  kept.set(store, leave);
 }

@@ -8,7 +8,12 @@ import { openStore } from "tinderbox/store";
 
 const folder = mkdtempSync(join(tmpdir(), "shared-state-"));
 const store = openStore(process.env["STORE"] ?? pathToFileURL(folder));
-const machines = pool("machines", { min: 3, max: 3 });
+// With a bucket the runners need credentials, too. A machine in the cloud has its role; a process of this one has what you pass on.
+const machines = pool("machines", {
+  min: 3,
+  max: 3,
+  env: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
+});
 await machines.start();
 
 // A counter. On S3, in memory or in a folder: nothing is lost, however many change it at once.

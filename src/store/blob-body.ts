@@ -1,5 +1,5 @@
 /** The bytes of a blob as they come, also over a connection that breaks. */
-import { StoreConflictError, StoreDataError, StoreError } from "../errors.ts";
+import { AbortError, StoreConflictError, StoreDataError, StoreError } from "../errors.ts";
 import { isTransient, type Requests } from "./requests.ts";
 
 export interface BodyOptions {
@@ -23,6 +23,8 @@ export async function* bodyOf(requests: Requests, key: string, options: BodyOpti
   const { start = 0, end = Infinity, signal } = options;
   const facts = { store: requests.name, key };
   const named = `blob "${key}" of ${requests.name}`;
+  const aborted = (): AbortError =>
+    new AbortError(`Cannot read ${named}: it was aborted`, { cause: signal?.reason as unknown });
   let etag = options.ifMatch;
   let at = start;
   let failures = 0;
@@ -45,14 +47,15 @@ export async function* bodyOf(requests: Requests, key: string, options: BodyOpti
       return;
     } catch (error) {
       // What has been given away already cannot be taken back.
-      if (!isTransient(error) || StoreDataError.is(error) || signal?.aborted) throw error;
+      if (signal?.aborted) throw aborted();
+      if (!isTransient(error) || StoreDataError.is(error)) throw error;
       failures = progress >= progressBytes ? 1 : failures + 1;
       if (failures > mostResumptions) throw error;
       progress = 0;
       if (at >= Math.min(end, found.size)) return;
     }
     requests.counts.retried++;
-    await requests.pause(requests.pauseMs(failures), signal);
+    await requests.pause(requests.pauseMs(failures), signal).catch(() => Promise.reject(aborted()));
   }
 }
 

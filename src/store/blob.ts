@@ -12,31 +12,31 @@ export type { BlobData } from "./blob-source.ts";
 
 export interface WriteBlobOptions {
   /** Written only over the version with this etag. Default: over whatever is there. */
-  readonly ifMatch?: string;
+  readonly ifMatch?: string | undefined;
   /** Written only where nothing is. Default: false. */
-  readonly ifAbsent?: boolean;
+  readonly ifAbsent?: boolean | undefined;
   /** Gives up. A write that is nearly done may still be done; its error has `maybe: true` then. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ReadBlobOptions {
   /** First byte, from 0. Default: 0. */
-  readonly start?: number;
+  readonly start?: number | undefined;
   /** One more than the last byte; there may be fewer. Default: the end. */
-  readonly end?: number;
+  readonly end?: number | undefined;
   /** Only the version with this etag is read. Default: the one that is there. */
-  readonly ifMatch?: string;
-  readonly signal?: AbortSignal;
+  readonly ifMatch?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface DeleteBlobOptions {
   /** Only the version with this etag is deleted. Default: whatever is there. */
-  readonly ifMatch?: string;
-  readonly signal?: AbortSignal;
+  readonly ifMatch?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface AskBlobOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface BlobInfo {
@@ -70,6 +70,7 @@ export interface StoreBlob {
    * @returns Its etag, and its size in bytes.
    * @throws StoreConflictError `"changed"` when `ifMatch` or `ifAbsent` does not hold; then nothing is written.
    * @throws StoreError when the store fails; with `maybe: true` when it may have been written. What the stream throws, as it is.
+   * @throws AbortError when `signal` aborts, and nothing is written.
    * @throws TypeError for data or options that make no sense.
    * @example
    * await store.blob("report.txt").write("all is well\n");
@@ -82,6 +83,7 @@ export interface StoreBlob {
    * @throws StoreError when there is none (`missing: true`), or the store fails; StoreDataError when the bytes are not those that were
    *   written, which is known at their end.
    * @throws StoreConflictError `"changed"` when it is another version than `ifMatch`, or was written while it was read.
+   * @throws AbortError when `signal` aborts.
    * @example
    * const response = new Response(store.blob("videos/1.mp4").stream({ start: 1024, end: 2048 }));
    */
@@ -146,9 +148,10 @@ class OpenBlob implements StoreBlob {
       try {
         return await this.#requests.write(this.key, counted(), { condition, signal });
       } catch (error) {
-        // Done twice, a condition would not hold the second time.
-        const doubtful = condition !== undefined && (error as { readonly maybe?: unknown }).maybe === true;
-        if (doubtful || (begun && !source.again)) return { error };
+        const aborted = signal?.aborted === true;
+        // Done twice, a condition would not hold the second time; and who gives up is to know that it may be done.
+        const doubtful = (error as { readonly maybe?: unknown }).maybe === true && (condition !== undefined || aborted);
+        if (doubtful || (begun && !source.again && !aborted)) return { error };
         throw error;
       }
     });

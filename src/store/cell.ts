@@ -14,20 +14,20 @@ export interface CellOptions<T> {
   /** What the cell holds as long as nobody has written it. It is not stored until then. Default: undefined. */
   readonly initial?: T;
   /** A Standard Schema (zod, valibot, arktype, ...) that every value has to pass, when it is written and when it is read back. */
-  readonly schema?: StandardSchema<T>;
+  readonly schema?: StandardSchema<T> | undefined;
 }
 
 export interface UpdateOptions {
   /** Written only as long as this lease is held, and never after a younger token of it. Default: none. */
-  readonly lease?: Lease;
+  readonly lease?: Lease | undefined;
   /** Gives up. A write that is under way may still be done. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** For how long it is tried against others and a failing store. Default: "30s". */
-  readonly timeout?: Duration;
+  readonly timeout?: Duration | undefined;
 }
 
 export interface ReadCellOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -120,14 +120,15 @@ export class StoreCell<T> implements Cell<T> {
     this.#initial = options.initial === undefined ? undefined : textOf(options.initial, "initial");
   }
 
-  async get({ signal }: ReadCellOptions = {}): Promise<T> {
-    signal?.throwIfAborted();
+  async get({ signal, ...rest }: ReadCellOptions = {}): Promise<T> {
+    refuseUnknown(rest, ["signal"], `get of cell "${this.key}"`);
     return this.#read(await this.#deps.commits.read(signal));
   }
 
   async set(value: T, options: UpdateOptions = {}): Promise<void> {
     if (value === undefined) throw this.#missing("set");
-    const text = await this.#write(value);
+    // At once: what the caller does to it afterwards is not written.
+    const text = this.#schema ? await this.#write(value) : textOf(value, `cell "${this.key}"`);
     await this.#deps.commits.update({ apply: () => Promise.resolve(text), ...this.#resolve(options) });
   }
 
@@ -157,18 +158,21 @@ export class StoreCell<T> implements Cell<T> {
     return this.#valueOf(state.text);
   }
 
-  async #valueOf(text: string | undefined): Promise<T> {
+  async #valueOf(text: string | undefined, what = `read cell "${this.key}" of ${this.#facts.store}`): Promise<T> {
     const stored = text ?? this.#initial;
     if (stored === undefined) return undefined as T;
     const facts = this.#facts;
     const value = valueOf(stored, `cell "${this.key}" of ${facts.store}`, facts);
-    return (await validated(this.#schema, value, `read cell "${this.key}" of ${facts.store}`, facts)) as T;
+    return (await validated(this.#schema, value, what, facts)) as T;
   }
 
   async #write(value: unknown): Promise<string> {
     const facts = this.#facts;
     const stored = await validated(this.#schema, value, `write cell "${this.key}" of ${facts.store}`, facts);
-    return textOf(stored, `cell "${this.key}"`);
+    const text = textOf(stored, `cell "${this.key}"`);
+    // What it makes of a value it has to take for one when that is read.
+    if (this.#schema) await this.#valueOf(text, `write cell "${this.key}" of ${facts.store}: it is not read back`);
+    return text;
   }
 
   #resolve({ lease, signal, timeout, ...rest }: UpdateOptions) {

@@ -5,6 +5,7 @@
  * Each write carries its writer and a number. When an answer does not tell whether it was done (a lost reply, a refusal of a write that
  * had landed), the record itself does: each keeps the last numbers of those who wrote last.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { randomBytes } from "node:crypto";
 import { AbortError, LeaseLostError, StoreConflictError, StoreError } from "../errors.ts";
 import { formatDuration } from "../duration.ts";
@@ -25,6 +26,8 @@ export interface Update {
 
 interface Waiting extends Update {
   settled: boolean;
+  /** Fulfilled when it is settled. */
+  readonly over: Promise<typeof gone>;
   /** A write with its result may have been done. */
   doubtful: boolean;
   failure: unknown;
@@ -32,6 +35,11 @@ interface Waiting extends Update {
   resolve(text: string): void;
   reject(error: unknown): void;
 }
+
+const gone = Symbol("gone");
+
+/** Records whose updates are being made, by whatever asks for another one. */
+const making = new AsyncLocalStorage<readonly Commits[]>();
 
 /** What one write would make of those who wait; it may have been done. */
 interface Attempt {
@@ -85,18 +93,29 @@ export class Commits {
   /** The text that was written. Rejects with what `apply` throws, and with StoreError. */
   update(update: Update): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const { promise: over, resolve: end } = Promise.withResolvers<typeof gone>();
     const { signal, timeoutMs } = update;
-    const abort = (): void =>
-      waiting.reject(new AbortError(`Cannot update ${this.#named}: it was aborted`, { cause: signal!.reason }));
+    if (making.getStore()?.includes(this))
+      return Promise.reject(
+        new TypeError(
+          `Cannot update ${this.#named} while it is being updated: return the new value from the function instead`,
+        ),
+      );
+    const abort = (): void => {
+      const facts = { cause: signal!.reason, ...(waiting.doubtful && { maybe: true }) };
+      waiting.reject(new AbortError(`Cannot update ${this.#named}: it was aborted`, facts));
+    };
     const settle = (): boolean => {
       if (waiting.settled) return false;
       signal?.removeEventListener("abort", abort);
       timer?.cancel();
+      end(gone);
       return (waiting.settled = true);
     };
     const waiting: Waiting = {
       ...update,
       settled: false,
+      over,
       doubtful: false,
       failure: undefined,
       failures: 0,
@@ -147,14 +166,20 @@ export class Commits {
       const outcome = await this.#put(attempt, state, open.length > 0);
       if (typeof outcome === "object") return this.#done({ ...attempt.state, etag: outcome.etag }, attempt);
       if (outcome === "maybe") open.push(attempt);
-      const before = state;
+      const [before, wasFresh] = [state, fresh];
       [state, fresh] = [await this.read(), true];
-      const landed = landedOf(this.#id, before, state, [...open, attempt], open.length > 0);
+      // Somebody on the way may have repeated it. On an old state it was bound to be lost.
+      const doubtful = open.length > 0 || (wasFresh && outcome === "lost");
+      const landed = landedOf(this.#id, before, state, [...open, attempt], doubtful);
       if (landed === "unknown") throw this.#unknown();
       if (landed) return this.#done(state, landed);
       // What was made for another state can never land.
       if (state.etag !== before.etag) open = [];
-      for (const each of batch) [each.doubtful, each.failures] = [open.length > 0, failures + 1];
+      for (const each of batch) {
+        each.doubtful = open.length > 0;
+        if (outcome === "lost") each.failure = undefined;
+        each.failures = failures + 1;
+      }
     }
   }
 
@@ -167,20 +192,34 @@ export class Commits {
       if (each.settled) continue;
       try {
         this.#checkFence(each.lease, fences);
-        const next = await each.apply(text);
+        const next = await this.#apply(each, text);
+        if (next === gone) continue;
         // While it was made, the lease may have gone.
         each.lease?.check();
         results.set(each, next);
         text = next;
-        if (each.lease) fences.set(each.lease.key, each.lease.token);
+        if (each.lease) {
+          // The latest at the end: the oldest are forgotten first.
+          fences.delete(each.lease.key);
+          fences.set(each.lease.key, each.lease.token);
+        }
       } catch (error) {
         if (!fresh) return "stale";
         each.reject(error);
       }
     }
+    // Others were made from what it would have written: all over again, without it.
+    if ([...results.keys()].some(({ settled }) => settled)) return this.#attempt(batch, state, fresh);
     if (results.size === 0) return undefined;
     const number = ++this.#attempts;
     return { number, state: nextState(state, text!, [this.#id, number], [...fences]), results };
+  }
+
+  /** Nobody waits for a function longer than its caller does. */
+  #apply(each: Waiting, text: string | undefined): Promise<string | typeof gone> {
+    const applied = making.run([...(making.getStore() ?? []), this], () => each.apply(text));
+    applied.catch(() => {});
+    return Promise.race([applied, each.over]);
   }
 
   /** Throws what will not pass. */
@@ -205,6 +244,11 @@ export class Commits {
     const { doubtful, failure, failures, timeoutMs } = waiting;
     if (doubtful) return this.#unknown(failure);
     if (failure !== undefined) return failure;
+    if (failures === 0)
+      return new StoreError(
+        `Cannot update ${this.#named}: ${formatDuration(timeoutMs)} were over before it was written; its function, or an update before it in this process, took that long`,
+        this.#facts,
+      );
     return new StoreConflictError(
       `Cannot update ${this.#named}: others were faster for ${formatDuration(timeoutMs)}, ${failures} times; let fewer write to it, or raise "timeout"`,
       { ...this.#facts, reason: "contended" },
@@ -214,7 +258,9 @@ export class Commits {
   #checkFence(lease: Lease | undefined, fences: ReadonlyMap<string, number>): void {
     if (!lease) return;
     lease.check();
-    const { key, token } = lease;
+    const { key, token, store } = lease;
+    if (store !== this.#requests.name)
+      throw new TypeError(`Cannot update ${this.#named} under lease "${key}" of ${store}: take one of the same store`);
     const current = fences.get(key) ?? 0;
     if (current <= token) return;
     throw new LeaseLostError(
@@ -262,5 +308,6 @@ function landedOf(
   if (!doubtful || state.etag === before.etag) return undefined;
   const forgotten = !own && state.writers.length >= keptWriters;
   // A record that began anew says nothing of the one before.
-  return forgotten || state.version <= before.version ? "unknown" : undefined;
+  const anew = before.etag !== undefined && state.born !== before.born;
+  return forgotten || anew ? "unknown" : undefined;
 }

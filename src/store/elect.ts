@@ -26,7 +26,7 @@ export async function elect<T>(
 type Term<T> =
   | { readonly kind: "done"; readonly result: T }
   | { readonly kind: "failed"; readonly error: unknown }
-  /** It failed, and the lease was lost. */
+  /** It has ended, and the lease was lost: what it did may be half done, and another one does it by now. */
   | { readonly kind: "lost" };
 
 async function serve<T>(
@@ -39,7 +39,8 @@ async function serve<T>(
   signal?.addEventListener("abort", stop, { once: true });
   if (signal?.aborted) stop();
   try {
-    return { kind: "done", result: await run(lease) };
+    const result = await run(lease);
+    return lease.lost ? { kind: "lost" } : { kind: "done", result };
   } catch (error) {
     return lease.lost ? { kind: "lost" } : { kind: "failed", error };
   } finally {

@@ -11,6 +11,8 @@ import { isTransient } from "./requests.ts";
  */
 export interface Lease extends AsyncDisposable {
   readonly key: string;
+  /** Address of the store that it is of. */
+  readonly store: string;
   /** Greater than that of every earlier lease of this key. Hand it to whatever is written to: it can refuse who comes with a smaller one. */
   readonly token: number;
   /** Aborts with a LeaseLostError when the lease is lost, before anybody else can have it, and when it is released. */
@@ -61,6 +63,7 @@ export function deadlineOf(sentAt: number, ttlMs: number): number {
 
 export class HeldLease implements Lease {
   readonly key: string;
+  readonly store: string;
   readonly token: number;
   readonly ttlMs: number;
   readonly #slot: LeaseSlot;
@@ -82,6 +85,7 @@ export class HeldLease implements Lease {
     this.#slot = slot;
     this.#hooks = hooks;
     this.key = slot.key;
+    this.store = slot.requests.name;
     this.token = record.token;
     this.ttlMs = record.ttl;
     this.#record = record;

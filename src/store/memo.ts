@@ -1,6 +1,7 @@
 /** Values that are computed once, whoever asks for them first on whichever machine. */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { type Duration } from "../duration.ts";
-import { AbortError, LeaseLostError } from "../errors.ts";
+import { AbortError } from "../errors.ts";
 import { refuseUnknown, show } from "../options.ts";
 import type { Commits } from "./commits.ts";
 import type { Leases } from "./leases.ts";
@@ -10,11 +11,11 @@ import { type StandardSchema, resolveSchema, validated } from "./schema.ts";
 
 export interface MemoOptions<T> {
   /** What the value has to be, when it is computed and when it is read back. */
-  readonly schema?: StandardSchema<T>;
+  readonly schema?: StandardSchema<T> | undefined;
   /** After how long without a sign of life another machine computes in place of one that is gone. Default: "30s". */
-  readonly ttl?: Duration;
+  readonly ttl?: Duration | undefined;
   /** Stops waiting. The computation ends when nobody of this process waits any more. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface MemoContext {
@@ -36,6 +37,9 @@ interface Running {
 
 const timeoutMs = 30_000;
 
+/** Memos that are being computed, by whatever asks for another one. */
+const computing = new AsyncLocalStorage<readonly { readonly memos: Memos; readonly key: string }[]>();
+
 export class Memos {
   readonly #deps: MemoDeps;
   /** One computation in this process for each key. */
@@ -55,7 +59,9 @@ export class Memos {
     if (typeof compute !== "function")
       throw new TypeError(`Cannot compute memo "${key}" with ${show(compute)}: a function is wanted`);
     const schema = resolveSchema(given, `memo "${key}"`);
-    signal?.throwIfAborted();
+    if (signal?.aborted) throw this.#aborted(key, signal);
+    if (computing.getStore()?.some((each) => each.memos === this && each.key === key))
+      throw new TypeError(`Cannot ask for memo "${key}" while it is being computed: it would wait for itself`);
     const running = this.#running.get(key) ?? this.#start(key, compute, schema, ttl);
     running.waiting++;
     try {
@@ -96,14 +102,18 @@ export class Memos {
     const commits = this.#deps.commitsOf(key);
     const facts = this.#facts(key);
     const make = async (either: AbortSignal): Promise<string> => {
-      const value = await compute({ signal: either });
+      const inside = [...(computing.getStore() ?? []), { memos: this, key }];
+      const value = await computing.run(inside, async () => compute({ signal: either }));
       const valid = await validated(schema, value, `write memo "${key}" of ${facts.store}`, facts);
       return textOf(valid, `memo "${key}"`);
     };
-    for (;;) {
+    for (let rounds = 1; ; rounds++) {
       const { text } = await commits.read(signal);
       if (text !== undefined) return text;
-      const lease = await this.#deps.leases.lock(`memo/${key}`, { signal, ...(ttl === undefined ? {} : { ttl }) });
+      const lease = await this.#deps.leases.lock(`.tinderbox/memo/${key}`, {
+        signal,
+        ...(ttl === undefined ? {} : { ttl }),
+      });
       try {
         // Whoever had it before may have done it.
         const again = await commits.read(signal);
@@ -112,10 +122,12 @@ export class Memos {
         // The first one to be written stays.
         return await commits.update({ apply: (before) => Promise.resolve(before ?? made), lease, timeoutMs, signal });
       } catch (error) {
-        if (!LeaseLostError.is(error)) throw error;
+        // Another machine may be computing by now. What else is lost is the computation's own affair.
+        if (!lease.signal.aborted || signal.aborted) throw error;
       } finally {
         await lease.release();
       }
+      await this.#deps.requests.pause(this.#deps.requests.pauseMs(rounds), signal);
     }
   }
 

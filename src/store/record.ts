@@ -1,4 +1,5 @@
 /** The object that a cell is kept in: its value, and what is needed to tell whose write it was. */
+import { randomBytes } from "node:crypto";
 import { StoreDataError } from "../errors.ts";
 import { fromJson, toJson } from "./json.ts";
 
@@ -8,6 +9,8 @@ export interface CellState {
   readonly etag: string | undefined;
   /** The text of the value; undefined when there is no object. */
   readonly text: string | undefined;
+  /** Unlike that of any other record that this key has had, or will have. */
+  readonly born: string;
   /** Number of writes so far. */
   readonly version: number;
   /** The last write of each of the writers that were here last, the latest at the end. */
@@ -19,10 +22,13 @@ export interface CellState {
 export type Writer = readonly [id: string, attempt: number];
 export type Fence = readonly [lease: string, token: number];
 
-export const noState: CellState = { etag: undefined, text: undefined, version: 0, writers: [], fences: [] };
+export const noState: CellState = { etag: undefined, text: undefined, born: "", version: 0, writers: [], fences: [] };
 
 /** More have to write in between before a write can no longer be told from one that was not done. */
 export const keptWriters = 64;
+
+/** Leases under which it was written last. What is written under more than these is not guarded by the oldest. */
+const keptFences = 256;
 
 export type RecordKind = "cell" | "memo";
 
@@ -32,14 +38,15 @@ export function nextState(before: CellState, text: string, writer: Writer, fence
   return {
     etag: undefined,
     text,
+    born: before.born || randomBytes(8).toString("base64url"),
     version: before.version + 1,
     writers: [...others, writer].slice(-keptWriters),
-    fences,
+    fences: fences.slice(-keptFences),
   };
 }
 
-export function writeRecord(kind: RecordKind, { text, version, writers, fences }: CellState): Uint8Array {
-  const rest = JSON.stringify({ version, writers, fences }).slice(1);
+export function writeRecord(kind: RecordKind, { text, born, version, writers, fences }: CellState): Uint8Array {
+  const rest = JSON.stringify({ born, version, writers, fences }).slice(1);
   return Buffer.from(`{"tinderbox":"${kind}","value":${text!},${rest}\n`);
 }
 
@@ -49,8 +56,13 @@ interface Facts {
 }
 
 export function readRecord(kind: RecordKind, body: Uint8Array, etag: string, facts: Facts): CellState {
-  const { tinderbox, value, version, writers, fences } = parse(kind, body, facts);
-  const sound = value !== undefined && Number.isSafeInteger(version) && Array.isArray(writers) && Array.isArray(fences);
+  const { tinderbox, value, born, version, writers, fences } = parse(kind, body, facts);
+  const sound =
+    value !== undefined &&
+    typeof born === "string" &&
+    Number.isSafeInteger(version) &&
+    Array.isArray(writers) &&
+    Array.isArray(fences);
   if (tinderbox !== kind || !sound) {
     const what = typeof tinderbox === "string" && tinderbox !== kind ? `a ${tinderbox.slice(0, 20)}` : "something else";
     throw new StoreDataError(
@@ -58,7 +70,7 @@ export function readRecord(kind: RecordKind, body: Uint8Array, etag: string, fac
       { ...facts },
     );
   }
-  return { etag, text: JSON.stringify(value), version, writers, fences } as CellState;
+  return { etag, text: JSON.stringify(value), born, version, writers, fences } as CellState;
 }
 
 function parse(kind: string, body: Uint8Array, facts: Facts): Record<string, unknown> {

@@ -1,6 +1,6 @@
 /** Requests to a store: counted, and tried again while that can help. */
 import { backoffMs } from "../backoff.ts";
-import { StoreError } from "../errors.ts";
+import { AbortError, StoreError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type {
   GetOptions,
@@ -118,15 +118,19 @@ export class Requests {
     act: () => Promise<T>,
     patienceMs: number = defaultPatienceMs,
   ): Promise<T> {
+    const aborted = (): AbortError =>
+      new AbortError(`Cannot ask ${this.name} any longer: it was aborted`, { cause: signal!.reason });
+    if (signal?.aborted) throw aborted();
     const end = this.deps.clock.now() + patienceMs;
     for (let failures = 1; ; failures++) {
       try {
         return await act();
       } catch (error) {
-        if (!isTransient(error) || signal?.aborted) throw error;
+        if (signal?.aborted) throw aborted();
+        if (!isTransient(error)) throw error;
         const pause = this.pauseMs(failures);
         if (this.deps.clock.now() + pause > end) throw error;
-        await this.pause(pause, signal);
+        await this.pause(pause, signal).catch(() => Promise.reject(aborted()));
         this.counts.retried++;
       }
     }

@@ -24,12 +24,12 @@ export interface StoreStats {
 
 export interface DeleteOptions {
   /** Only the object with this etag is deleted. Default: whatever is there. */
-  readonly ifMatch?: string;
-  readonly signal?: AbortSignal;
+  readonly ifMatch?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ListOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** @see openStore */
@@ -47,7 +47,8 @@ export interface Store extends AsyncDisposable {
   cell<T = unknown>(key: string, options: CellOptions<T> & { readonly initial: T }): Cell<T>;
   cell<T = unknown>(key: string, options?: CellOptions<T>): Cell<T | undefined>;
   /**
-   * Takes a lease, if nobody holds it: at most one holder at a time, with a token that grows by each.
+   * Takes a lease, if nobody holds it: at most one holder at a time, with a token that grows by each. When its holder seems to be dead, that is
+   * watched for as long as the holder's `ttl`.
    *
    * @throws StoreConflictError `"held"` when somebody holds it.
    * @example
@@ -62,8 +63,8 @@ export interface Store extends AsyncDisposable {
    */
   lock(key: string, options?: LockOptions): Promise<Lease>;
   /**
-   * Runs `run` on one machine at a time: waits until this one is elected, and once more when it has lost the lease. Resolves with what
-   * `run` returns.
+   * Runs `run` on one machine at a time: waits until this one is elected, and when the lease was lost before `run` has ended, once more.
+   * Resolves with what `run` returns while it holds the lease.
    *
    * @throws What `run` throws while it holds the lease; AbortError when `signal` aborts.
    * @example
@@ -99,7 +100,8 @@ export interface Store extends AsyncDisposable {
 
 /** What begins with it is ours: leases, and trials of what the server can do. */
 const reserved = ".tinderbox/";
-const longestKey = 900;
+/** What drivers take is longer by what leases and memos put before it. */
+const longestKey = 800;
 const hoursOfMonth = 730;
 
 export interface OpenedDeps extends StoreDeps {
@@ -108,6 +110,8 @@ export interface OpenedDeps extends StoreDeps {
   readonly handles: HandleMaker;
   /** Before a lease is asked for. */
   readonly holding: () => void;
+  /** It holds nothing any more. */
+  readonly closed: () => void;
 }
 
 export class OpenStore implements Store {
@@ -196,9 +200,9 @@ export class OpenStore implements Store {
     if (typeof prefix !== "string") throw new TypeError(`Cannot list ${show(prefix)}: a string is wanted`);
     refuseUnknown(rest, ["signal"], "list");
     for (let after: string | undefined; ;) {
-      signal?.throwIfAborted();
       const { objects, more } = await this.#requests.list(prefix, { after, signal });
-      for (const each of objects) if (!each.key.startsWith(reserved)) yield each;
+      // An object of the name of the prefix itself is a "folder" of the console.
+      for (const each of objects) if (each.key !== "" && !each.key.startsWith(reserved)) yield each;
       if (!more) return;
       after = objects.at(-1)!.key;
     }
@@ -233,6 +237,7 @@ export class OpenStore implements Store {
     this.#watches.close(new TypeError(`store ${this.name} was closed`));
     await this.#leases.close();
     await this.#deps.driver.close();
+    this.#deps.closed();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

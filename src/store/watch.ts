@@ -9,9 +9,9 @@ import { type Requests, isTransient } from "./requests.ts";
 
 export interface WatchOptions {
   /** How often the store is asked. Each time is one read, which S3 charges. Default: "5s". Least: "100ms". */
-  readonly every?: Duration;
+  readonly every?: Duration | undefined;
   /** Ends the loop with an AbortError. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 interface ResolvedWatch {
@@ -85,6 +85,7 @@ export class Watches {
       const first = await commits.read(signal);
       this.#join(commits, me, everyMs, fail);
       for (let state: CellState | undefined = commits.known ?? first; ; state = commits.known) {
+        if (signal?.aborted || this.#closing.signal.aborted) throw aborted();
         if (state && (!seen || state.etag !== seen.etag)) {
           seen = state;
           yield state;
@@ -93,7 +94,6 @@ export class Watches {
         await wake.promise;
         wake = Promise.withResolvers<void>();
         wake.promise.catch(() => {});
-        if (signal?.aborted || this.#closing.signal.aborted) throw aborted();
       }
     } finally {
       unwatch();

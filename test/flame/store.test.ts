@@ -7,6 +7,7 @@ import { CaptureError, type Pool, StoreDataError, flame, pool } from "tinderbox"
 import { type Store, type StoreOptions, openStore } from "tinderbox/store";
 import { testRun } from "../harness/run.ts";
 import { startS3 } from "../harness/s3/server.ts";
+import { startScript } from "../harness/script.ts";
 
 /** What closures capture of a store, and what becomes of it on a runner. */
 
@@ -125,6 +126,28 @@ test("a store of S3 is opened on the runner with the credentials of the runner",
   const other = { AWS_ACCESS_KEY_ID: "AKIANOBODY", AWS_SECRET_ACCESS_KEY: "nothing" };
   await expect(flame(() => hits.get(), { pool: own({ env: other }) })).rejects.toMatchObject({ name: "StoreError" });
   expect(s3.buckets.keys(bucket)).toContain("app/hits");
+});
+
+test("an address that came from the environment is the same on runners", async () => {
+  await using s3 = await startS3({ buckets: ["here"] });
+  const { accessKeyId, secretAccessKey } = s3.credentials;
+  const code = `
+    import { flame, pool } from "tinderbox";
+    import { openStore } from "tinderbox/store";
+    const one = pool("one", { env: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] });
+    const hits = openStore("s3://here/app").cell("hits", { initial: 0 });
+    await hits.set(1);
+    console.log(await flame(() => hits.update((count) => count + 1), { pool: one }));
+    await one.close();
+  `;
+  const env = {
+    AWS_ENDPOINT_URL_S3: s3.endpoint,
+    AWS_REGION: s3.region,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+  };
+  const { stdout, stderr } = await startScript(code, { env }).finished;
+  expect(stdout, stderr).toBe("2\n");
 });
 
 test("what is left in the folder of a store are its objects", async () => {

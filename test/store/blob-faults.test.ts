@@ -127,6 +127,19 @@ describe("a blob over a connection that breaks", () => {
     expect(await blob.text()).toBe("three");
   });
 
+  test("says that it may be written when its writer gives up too late", async () => {
+    const cause = new Error("enough");
+    for (const data of ["late", patterned(10)]) {
+      const caller = new AbortController();
+      const hang = server.faults.add({ kind: "hang", operation: "PutObject" });
+      const write = blob.write(data, { signal: caller.signal }).catch((error: unknown) => error);
+      await hang.strikes();
+      caller.abort(cause);
+      expect(await write).toMatchObject({ code: "ERR_TINDERBOX_STORE", maybe: true, cause });
+      hang.release();
+    }
+  });
+
   test("is written once when it can be read once", async () => {
     server.faults.add({ kind: "unavailableBefore", operation: "PutObject", key: "blob" });
     await expect(blob.write(patterned(1_000))).rejects.toMatchObject({ transient: true });
@@ -157,8 +170,9 @@ describe("a blob over a connection that breaks", () => {
     const hang = server.faults.add({ kind: "hang", operation: "UploadPart" });
     const aborted = blob.write(upload(), { signal: caller.signal });
     await hang.strikes();
-    caller.abort(new Error("enough"));
-    await expect(aborted).rejects.toThrow("enough");
+    const cause = new Error("enough");
+    caller.abort(cause);
+    await expect(aborted).rejects.toMatchObject({ code: "ABORT_ERR", cause });
     hang.release();
     expect(server.parts()).toEqual([]);
     expect(server.buckets.keys("test")).toEqual([]);

@@ -134,11 +134,15 @@ test("a schema may make something of the value; what it makes is stored", async 
 
 test.each([
   ["no JSON", "hello", "was not written by a cell"],
-  ["another thing of ours", '{"tinderbox":"memo","value":1,"version":1,"writers":[],"fences":[]}', "is a memo"],
+  [
+    "another thing of ours",
+    '{"tinderbox":"memo","value":1,"born":"","version":1,"writers":[],"fences":[]}',
+    "is a memo",
+  ],
   ["something like it", '{"tinderbox":"cell","value":1}', "is something else"],
   [
     "a value of a newer version",
-    '{"tinderbox":"cell","value":{"$new":1},"version":1,"writers":[],"fences":[]}',
+    '{"tinderbox":"cell","value":{"$new":1},"born":"","version":1,"writers":[],"fences":[]}',
     '"$new" is not known',
   ],
 ])("%s at its key is not taken for a cell, and not written over", async (_name, text, why) => {
@@ -149,4 +153,30 @@ test.each([
   await expect(cell.update((value) => value + 1)).rejects.toThrow(StoreDataError);
   const found = await driver.get("cell");
   expect(String(Buffer.from((found as { body: Uint8Array }).body))).toBe(text);
+});
+
+test("a schema that does not take what it makes is refused before anything is written", async () => {
+  const driver = memory();
+  const schema = z.string().transform((text) => text.length);
+  const cell = processOn(driver).cell({ schema: schema as never });
+  await expect(cell.set("abc")).rejects.toThrow("it is not read back: its schema refuses it");
+  await expect(cell.update(() => "abc" as never)).rejects.toThrow(StoreDataError);
+  expect((await driver.list("")).objects).toEqual([]);
+});
+
+test("what is set is what it was when set was called", async () => {
+  const cell = processOn(memory()).cell<{ x: number }>();
+  const value = { x: 1 };
+  const done = cell.set(value);
+  value.x = 2;
+  await done;
+  expect(await cell.get()).toEqual({ x: 1 });
+});
+
+test("an aborted read is an AbortError with its reason", async () => {
+  const reason = new Error("enough");
+  const read = processOn(memory())
+    .cell()
+    .get({ signal: AbortSignal.abort(reason) });
+  await expect(read).rejects.toMatchObject({ name: "AbortError", code: "ABORT_ERR", cause: reason });
 });

@@ -242,6 +242,7 @@ function leaseOf(token: number, key = "leader"): Lease & { lost: boolean } {
   const lease = {
     key,
     token,
+    store: "memory:",
     lost: false,
     check() {
       if (lease.lost) throw new LeaseLostError("gone", { store: "memory:", key, token });
@@ -341,4 +342,74 @@ test("a read that was overtaken by a write does not take back what is known", as
   await cell.set(4);
   expect((await watch.next()).value).toBe(4);
   await watch.return();
+});
+
+test.each(["its timeout", "an abort"])("what is over by %s while it is being made is not written", async (what) => {
+  const { counted: driver, puts } = counted();
+  const clock = new FakeClock();
+  const cell = processOn(driver, clock).cell({ initial: 0 });
+  const abort = new AbortController();
+  const slow = Promise.withResolvers<number>();
+  const [first, last] = [cell.update(add(1)), cell.update(() => slow.promise, { timeout: "1s", signal: abort.signal })];
+  const after = cell.update(add(10));
+  await new Promise((resolve) => setImmediate(resolve));
+  if (what === "an abort") abort.abort();
+  else clock.advance(1_000);
+  const error = await last.catch((reason: unknown) => reason);
+  expect(error).toMatchObject(
+    what === "an abort"
+      ? { code: "ABORT_ERR" }
+      : { name: "StoreError", message: expect.stringContaining("1 s were over before it was written"), maybe: false },
+  );
+  expect(await Promise.all([first, after])).toEqual([1, 11]);
+  slow.resolve(100);
+  expect([await cell.get(), puts()]).toEqual([11, 1]);
+});
+
+test("an update inside of an update of the same cell is refused, not waited for", async () => {
+  const process = processOn(memory());
+  const [one, two] = [process.cell({ initial: 0 }), process.cell({ initial: 0 }, "other")];
+  const inner = one.update(async () => two.update(async () => one.update(add(1))));
+  await expect(inner).rejects.toThrow("while it is being updated");
+  expect(await one.update(async (value) => value + (await two.update(add(5))))).toBe(5);
+});
+
+test("nobody can tell what became of a write when the cell was deleted and made again since", async () => {
+  const driver = memory();
+  let first = true;
+  await processOn(driver).cell().set(["a"]);
+  const through = scripted(driver, async (kind, _key, act) => {
+    const outcome = await act();
+    if (kind !== "put" || !first) return outcome;
+    first = false;
+    await driver.remove("cell");
+    for (let round = 0; round < 5; round++) await processOn(driver).cell().set(["new"]);
+    throw noAnswer();
+  });
+  const cell = processOn(through).cell({ initial: [] as string[] });
+  await expect(cell.update((jobs) => [...jobs, "job"])).rejects.toMatchObject({ reason: "unknown", maybe: true });
+});
+
+test("a doubt that was settled is not told when others are faster afterwards", async () => {
+  const clock = new FakeClock();
+  const base = memory();
+  let puts = 0;
+  const through = scripted(base, async (kind, _key, act) => {
+    if (kind !== "put") return act();
+    // Somebody else writes before each of ours.
+    await processOn(base).cell({ initial: 0 }).update(add(1));
+    if (++puts === 1) throw noAnswer();
+    return act();
+  });
+  const cell = processOn(through, clock).cell({ initial: 0 });
+  const error = await running(
+    clock,
+    cell.update(add(1), { timeout: "5s" }).catch((reason: unknown) => reason),
+  );
+  expect(error).toMatchObject({ reason: "contended", maybe: false });
+});
+
+test("a lease of another store is refused", async () => {
+  const lease = { ...leaseOf(1), store: "s3://another" } as Lease;
+  await expect(processOn(memory()).cell().set(1, { lease })).rejects.toThrow("take one of the same store");
 });

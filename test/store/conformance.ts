@@ -45,14 +45,13 @@ export function testStore(name: string, open: () => Promise<Opened>, options: Su
   const reasons = new Map((options.missing ?? []).map((each) => [each.test, each.reason]));
   const unknown = [...reasons.keys()].filter((each) => !storeCases.some((known) => known.name === each));
   if (unknown.length > 0) throw new Error(`Cannot leave out ${unknown.join(", ")}: the suite has no such case`);
-  describe(name, () => {
-    for (const each of storeCases) {
-      test(each.name, { timeout: 60_000 }, async ({ skip }) => {
-        const reason = reasons.get(each.name);
-        if (reason !== undefined) skip(reason);
-        await checkCase(each, open, options, skip);
-      });
-    }
+  const cases = new Map(storeCases.map((each) => [each.name, each]));
+  describe.for([name])("%s", () => {
+    test.for([...cases.keys()])("%s", { timeout: 60_000 }, async (title, { skip }) => {
+      const reason = reasons.get(title);
+      if (reason !== undefined) skip(reason);
+      await check(cases.get(title)!, open, options, skip);
+    });
   });
 }
 
@@ -68,7 +67,7 @@ export async function failingCases(
     const late = sleep(limitMs, undefined, { signal: limit.signal }).then(() =>
       Promise.reject(new Error("it does not end")),
     );
-    const running = checkCase(each, open, options);
+    const running = check(each, open, options);
     await Promise.race([running, late]).catch(() => failed.push(each.name));
     limit.abort();
     await late.catch(() => undefined);
@@ -78,7 +77,7 @@ export async function failingCases(
 }
 
 /** Runs one case in a store of its own. Throws what it throws. */
-export async function checkCase(
+export async function check(
   each: StoreCase,
   open: () => Promise<Opened>,
   { page, runs = 50 }: SuiteOptions = {},

@@ -106,13 +106,24 @@ describe("elect", () => {
     expect(await world.until(electing)).toBe(1);
   });
 
-  test("resolves with what comes of the run even when the lease was lost meanwhile", async () => {
+  test("stands again when the run has ended because the lease was lost", async () => {
     const world = new World();
     const a = world.node("a");
-    const electing = a.leases.elect("job", (lease) => untilAborted(lease).catch(() => "late"), { ttl: "10s" });
+    const tokens: number[] = [];
+    const electing = a.leases.elect(
+      "job",
+      (lease) => {
+        tokens.push(lease.token);
+        return tokens.length > 1 ? "second term" : untilAborted(lease).catch(() => "late");
+      },
+      { ttl: "10s" },
+    );
     await world.pass(1_000);
-    a.wire = () => ({ hang: true });
-    expect(await world.until(electing)).toBe("late");
+    a.wire = () => ({ lose: "request" });
+    await world.pass(60_000);
+    a.wire = () => undefined;
+    expect(await world.until(electing)).toBe("second term");
+    expect(tokens).toEqual([1, 2]);
   });
 
   test("stops by its signal: the run is told, may still act under the lease, and is waited for", async () => {

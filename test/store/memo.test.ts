@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { systemClock } from "../../src/clock.ts";
+import { LeaseLostError } from "../../src/errors.ts";
 import type { StoreDriver } from "../../src/ports/store.ts";
 import { Commits } from "../../src/store/commits.ts";
 import { Leases } from "../../src/store/leases.ts";
@@ -97,4 +98,27 @@ test("what is no data, no function or no option is refused", async () => {
   await expect(memos.get("a", () => () => 1, {})).rejects.toThrow('Cannot store memo "a"');
   await expect(memos.get("a", 1 as never, {})).rejects.toThrow("a function is wanted");
   await expect(memos.get("a", () => 1, { shema: 1 } as never)).rejects.toThrow('did you mean "schema"?');
+});
+
+test("what a computation loses is its own affair: it is told, not computed again", async () => {
+  const { memos } = memosOn(memory());
+  let computed = 0;
+  const lost = new LeaseLostError("another lease", { key: "b", token: 1 });
+  const failing = memos.get("a", () => Promise.reject(computed++ < 1_000 ? lost : new Error("again and again")), {});
+  await expect(failing).rejects.toBe(lost);
+  expect(computed).toBe(1);
+});
+
+test("a memo that asks for itself is told", async () => {
+  const { memos } = memosOn(memory());
+  const own = memos.get("a", () => memos.get("b", () => memos.get("a", () => 1, {}), {}), {});
+  await expect(own).rejects.toThrow('Cannot ask for memo "a" while it is being computed');
+  expect(await memos.get("a", () => memos.get("b", () => 2, {}), {})).toBe(2);
+});
+
+test("a lease of any name is another one than that of a memo", async () => {
+  const { memos, leases } = memosOn(memory());
+  const lease = await leases.lease("memo/a");
+  expect(await memos.get("a", () => 1, {})).toBe(1);
+  await lease.release();
 });

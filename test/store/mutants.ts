@@ -450,7 +450,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   },
   "ignores ifMatch when it reads": {
     noticedBy: "reading is lost when the object has another etag",
-    spoil: (good) => ({ read: (key, { ifMatch: _, ...options } = {}) => good.read(key, options) }),
+    spoil: (good) => ({ read: (key, options) => good.read(key, { ...options, ifMatch: undefined }) }),
   },
   "says lost where nothing is": {
     noticedBy: "reading is lost when the object has another etag",
@@ -493,6 +493,15 @@ export const mutants: Readonly<Record<string, Mutant>> = {
           if (pieces.length > 0) await good.put(key, Buffer.concat(pieces));
           throw error;
         }
+      },
+    }),
+  },
+  "does something else before it asks the source": {
+    noticedBy: "a source is asked at once, so that a stream that fails has somebody who listens",
+    spoil: (good) => ({
+      async write(key, source, options) {
+        await later();
+        return good.write(key, source, options);
       },
     }),
   },

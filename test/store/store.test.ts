@@ -87,8 +87,8 @@ describe("a key", () => {
   test.each([
     ["", "at least one character"],
     [5 as never, "a string of at least one character"],
-    ["a".repeat(901), "longer than 900 bytes"],
-    ["ä".repeat(451), "longer than 900 bytes"],
+    ["a".repeat(801), "longer than 800 bytes"],
+    ["ä".repeat(401), "longer than 800 bytes"],
     [".tinderbox/lease/a", "the store's own"],
     ["\ud800", "half of a surrogate pair"],
   ])("%j is refused everywhere", async (key, why) => {
@@ -257,4 +257,23 @@ test("who is told to end gives its leases back first", async () => {
   expect((await script.finished).signal).toBe("SIGTERM");
   await using lease = await opened(url).lease("mine");
   expect(lease.token).toBe(2);
+});
+
+test("who ends by itself gives its leases back, too", async () => {
+  const url = folder();
+  const code = `
+    import { openStore } from "tinderbox/store";
+    await openStore(${JSON.stringify(url.href)}).lease("mine", { ttl: "1h" });
+  `;
+  expect((await startScript(code).finished).code).toBe(0);
+  await using lease = await opened(url).lease("mine");
+  expect(lease.token).toBe(2);
+});
+
+test.each([
+  [{ region: 7 }, "as region"],
+  [{ endpoint: "localhost:9000" }, "as endpoint"],
+  [{ forcePathStyle: "no" }, "as forcePathStyle"],
+])("options that make no sense are refused: %j", (options, why) => {
+  expect(() => openStore("s3://bucket", options as never)).toThrow(why);
 });

@@ -172,3 +172,17 @@ test("whoever leaves while the store is being asked leaves no timer", async () =
   await turn();
   expect(clock.pending()).toBe(0);
 });
+
+test("an abort is heard also by who writes in its loop", async () => {
+  const cell = processOn(memory(), new FakeClock()).cell({ initial: 0 });
+  const abort = new AbortController();
+  let turns = 0;
+  const loop = async (): Promise<void> => {
+    for await (const value of cell.watch({ signal: abort.signal })) {
+      if (++turns === 3) abort.abort();
+      await cell.set(value + 1);
+    }
+  };
+  await expect(loop()).rejects.toThrow(AbortError);
+  expect(turns).toBe(3);
+});

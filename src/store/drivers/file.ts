@@ -180,16 +180,18 @@ export function fileDriver({ folder, clock, page = 1_000 }: FileOptions): StoreD
       // What the source throws is its own, also when it is an error of the system.
       let failure: { readonly error: unknown } | undefined;
       const writing = request({ action: "write", key, signal }, async (check) => {
-        const staged = await stage();
+        let staged: Stage | undefined;
         const versions = versionsOf(key);
         try {
-          const pieces = unlessSilent(source, signalsOf(signal), (error) => (failure = { error }));
-          for await (const piece of pieces) await staged.append(piece);
+          // The source comes first: a stream that fails while nobody listens ends the process.
+          for await (const piece of unlessSilent(source, signalsOf(signal), (error) => (failure = { error })))
+            await (staged ??= await stage()).append(piece);
+          const whole = (staged ??= await stage());
           const add = (before: Header | undefined): Promise<Header | undefined> =>
-            versions.add(before, staged, staged.content);
+            versions.add(before, whole, whole.content);
           return outcomeOf(await change(versions, check, losesBy(condition), add));
         } finally {
-          await staged.discard();
+          await staged?.discard();
         }
       });
       return writing.catch((error: unknown) => {

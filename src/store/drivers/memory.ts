@@ -25,8 +25,12 @@ export function memoryDriver({ clock, page = 1_000 }: MemoryOptions): StoreDrive
   const signalsOf = (signal: AbortSignal | undefined): AbortSignal[] => [closing.signal, ...(signal ? [signal] : [])];
   // Others have their turn between a request and its answer, as with any other store.
   const turn = async (signal: AbortSignal | undefined, key?: string): Promise<void> => {
-    if (key !== undefined) checkKey(key);
+    begin(signal, key);
     await Promise.resolve();
+    begin(signal);
+  };
+  const begin = (signal: AbortSignal | undefined, key?: string): void => {
+    if (key !== undefined) checkKey(key);
     for (const each of signalsOf(signal)) each.throwIfAborted();
   };
   async function* pieces(body: Uint8Array, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
@@ -89,7 +93,8 @@ export function memoryDriver({ clock, page = 1_000 }: MemoryOptions): StoreDrive
       return { etag, size: body.length, body: pieces(part, signal) };
     },
     async write(key, body, { condition, signal } = {}) {
-      await turn(signal, key);
+      begin(signal, key);
+      // The source is asked at once: a stream that fails while nobody listens ends the process.
       const parts: Uint8Array[] = [];
       for await (const part of unlessSilent(body, signalsOf(signal))) parts.push(new Uint8Array(part));
       return holds(key, condition) ? keep(key, Buffer.concat(parts)) : "lost";

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import {
   type StoreCase,
   bytes,
@@ -151,6 +152,22 @@ export const streamCases: readonly StoreCase[] = [
       await create(driver, "a/b", "whole");
       await refusal(driver.write("a/b", broken(2)));
       await expectText(driver, "a/b", "whole");
+    },
+  },
+  {
+    name: "a source is asked at once, so that a stream that fails has somebody who listens",
+    async run({ driver }) {
+      const stream = new Readable({ read: () => undefined });
+      stream.destroy(new Error("the stream broke"));
+      // Without a listener this would be thrown at the process.
+      let heard = false;
+      stream.once("newListener", () => (heard = true));
+      const error = refusal(driver.write("a", stream));
+      const inTime = heard;
+      stream.on("error", () => undefined);
+      assert.match(String(await error), /broke|abort/i);
+      assert.ok(inTime, "nobody listened");
+      assert.deepEqual(await keysOf(driver), []);
     },
   },
   {
