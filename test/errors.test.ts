@@ -27,6 +27,10 @@ const codes = {
   BinaryExitError: "ERR_TINDERBOX_BINARY_EXIT",
   BinaryStartError: "ERR_TINDERBOX_BINARY_START",
   BinaryProtocolError: "ERR_TINDERBOX_BINARY_PROTOCOL",
+  StoreError: "ERR_TINDERBOX_STORE",
+  StoreConflictError: "ERR_TINDERBOX_STORE_CONFLICT",
+  StoreDataError: "ERR_TINDERBOX_STORE_DATA",
+  LeaseLostError: "ERR_TINDERBOX_LEASE_LOST",
 } as const;
 const names = Object.keys(codes) as (keyof typeof codes)[];
 
