@@ -144,7 +144,7 @@ class OpenBlob implements StoreBlob {
         yield piece;
       }
     }
-    const outcome = await this.#requests.persist<PutOutcome | { readonly error: unknown }>(signal, async () => {
+    const attempt = async (): Promise<PutOutcome | { readonly error: unknown }> => {
       try {
         return await this.#requests.write(this.key, counted(), { condition, signal });
       } catch (error) {
@@ -154,7 +154,8 @@ class OpenBlob implements StoreBlob {
         if (doubtful || (begun && !source.again && !aborted)) return { error };
         throw error;
       }
-    });
+    };
+    const outcome = await this.#requests.persist(signal, attempt).finally(() => begun || source.leave());
     if (typeof outcome === "object" && "error" in outcome) throw outcome.error;
     if (outcome !== "lost") return { etag: outcome.etag, size };
     throw this.#changed("write", condition === "absent" ? "it exists" : 'it is not what "ifMatch" names');

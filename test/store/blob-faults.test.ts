@@ -1,3 +1,5 @@
+import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
@@ -15,6 +17,9 @@ import { bytesOf, driverOf, patternAt, patterned } from "./s3-site.ts";
 
 const handles = { blob: () => ({ type: "", data: 0 }) };
 const read = (blob: StoreBlob, options = {}) => bytesOf(blob.stream(options) as AsyncIterable<Uint8Array>);
+
+/** Without a listener for errors, as a stream in somebody's hand has none. */
+const closing = (stream: Readable) => new Promise((resolve) => stream.once("close", resolve));
 
 describe("a blob over a connection that breaks", () => {
   let server: S3Server;
@@ -153,6 +158,31 @@ describe("a blob over a connection that breaks", () => {
     server.faults.add({ kind: "unavailableBefore", operation: "PutObject", key: /probe/, times: 4 });
     expect(await fresh.write(patterned(1_000), { ifAbsent: true })).toMatchObject({ size: 1_000 });
     await fresh.delete();
+  });
+
+  test("hears of a stream that fails before the store is ready for it", async () => {
+    await using other = driverOf(server);
+    const fresh = blobOf(new Requests({ driver: guarded(other), clock: systemClock }), "fresh", handles);
+    const hang = server.faults.add({ kind: "hang", operation: "PutObject", key: /probe/ });
+    const file = createReadStream("/nowhere/at/all");
+    const failed = closing(file);
+    const write = fresh.write(file, { ifAbsent: true });
+    await Promise.all([failed, hang.strikes()]);
+    hang.release();
+    await expect(write).rejects.toMatchObject({ code: "ENOENT" });
+    expect(server.buckets.keys("test")).toEqual(["blob"]);
+  });
+
+  test("gives back the stream that it did not begin to read", async () => {
+    await using other = driverOf(server, { bucket: "none" });
+    const fresh = blobOf(new Requests({ driver: guarded(other), clock: systemClock }), "fresh", handles);
+    for (const signal of [undefined, AbortSignal.abort()]) {
+      const stream = Readable.from([Buffer.from("a"), Buffer.from("b")]);
+      const closed = closing(stream);
+      await expect(fresh.write(stream, { ifAbsent: true, signal })).rejects.toThrow(/no bucket|aborted/);
+      await closed;
+      expect(stream.destroyed).toBe(true);
+    }
   });
 
   test("leaves no part and nothing of itself when it fails in the middle", async () => {

@@ -17,6 +17,8 @@ import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { StoreDataError, StoreError } from "../../src/errors.ts";
 import { explained } from "../../src/store/drivers/file-errors.ts";
+import { decodeHeader, successor } from "../../src/store/drivers/file-header.ts";
+import { Stage } from "../../src/store/drivers/file-stage.ts";
 import { fileDriver } from "../../src/store/drivers/file.ts";
 import { FakeClock } from "../harness/fake-clock.ts";
 import { testRun } from "../harness/run.ts";
@@ -141,6 +143,24 @@ test("no write that fails, loses or is given up leaves a file behind", async () 
   }
   await refusal(driver.write("a", silent(), { signal: controller.signal }));
   expect([temporaries(folder), versions(folder, "a").length, descriptors(folder)]).toEqual([[], 1, 0]);
+});
+
+test("what was linked is not changed by another attempt", async () => {
+  const { folder } = openStore();
+  const stage = await Stage.create(folder);
+  await stage.append(Buffer.from("body"));
+  const first = successor(undefined, stage.content);
+  const second = successor(first, stage.content);
+  for (const header of [first, second]) {
+    await stage.seal(header);
+    await stage.linkAs(join(folder, String(header.number)));
+  }
+  await stage.discard();
+  for (const header of [first, second]) {
+    const bytes = readFileSync(join(folder, String(header.number)));
+    expect([decodeHeader(bytes), bytes.subarray(256).toString()]).toEqual([header, "body"]);
+  }
+  expect(temporaries(folder)).toEqual([]);
 });
 
 test("what a source throws arrives as it is, also when it is an error of the system", async () => {
