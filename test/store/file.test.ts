@@ -20,5 +20,5 @@ testStore(
       },
     };
   },
-  { page: 4 },
+  { page: 4, runs: 20 },
 );
