@@ -28,6 +28,8 @@ interface Waiting extends Update {
   settled: boolean;
   /** Fulfilled when it is settled. */
   readonly over: Promise<typeof gone>;
+  /** Runs what is its caller's as if its caller did. */
+  readonly inContext: <T>(act: () => T) => T;
   /** A write with its result may have been done. */
   doubtful: boolean;
   failure: unknown;
@@ -116,6 +118,7 @@ export class Commits {
       ...update,
       settled: false,
       over,
+      inContext: AsyncLocalStorage.snapshot(),
       doubtful: false,
       failure: undefined,
       failures: 0,
@@ -217,7 +220,7 @@ export class Commits {
 
   /** Nobody waits for a function longer than its caller does. */
   #apply(each: Waiting, text: string | undefined): Promise<string | typeof gone> {
-    const applied = making.run([...(making.getStore() ?? []), this], () => each.apply(text));
+    const applied = each.inContext(() => making.run([...(making.getStore() ?? []), this], () => each.apply(text)));
     applied.catch(() => {});
     return Promise.race([applied, each.over]);
   }

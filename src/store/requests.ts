@@ -75,13 +75,14 @@ export class Requests {
     return outcome;
   }
 
-  /** Once when it is conditional. */
+  /** A conditional one is made again only when it was surely not done. */
   async remove(key: string, options: RequestOptions & { readonly ifMatch?: string | undefined } = {}) {
     const act = (): Promise<"done" | "lost"> => {
       this.counts.write++;
       return this.deps.driver.remove(key, options);
     };
-    const outcome = options.ifMatch === undefined ? await this.persist(options.signal, act) : await act();
+    const again = options.ifMatch === undefined ? isTransient : isUndone;
+    const outcome = await this.persist(options.signal, act, defaultPatienceMs, again);
     if (outcome === "lost") this.counts.lost++;
     return outcome;
   }
@@ -117,6 +118,7 @@ export class Requests {
     signal: AbortSignal | undefined,
     act: () => Promise<T>,
     patienceMs: number = defaultPatienceMs,
+    again: (error: unknown) => boolean = isTransient,
   ): Promise<T> {
     const aborted = (): AbortError =>
       new AbortError(`Cannot ask ${this.name} any longer: it was aborted`, { cause: signal!.reason });
@@ -127,7 +129,7 @@ export class Requests {
         return await act();
       } catch (error) {
         if (signal?.aborted) throw aborted();
-        if (!isTransient(error)) throw error;
+        if (!again(error)) throw error;
         const pause = this.pauseMs(failures);
         if (this.deps.clock.now() + pause > end) throw error;
         await this.pause(pause, signal).catch(() => Promise.reject(aborted()));
@@ -157,6 +159,10 @@ export class Requests {
       signal?.addEventListener("abort", stop, { once: true });
     });
   }
+}
+
+function isUndone(error: unknown): boolean {
+  return isTransient(error) && !error.maybe;
 }
 
 export function isTransient(error: unknown): error is StoreError {

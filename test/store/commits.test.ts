@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { AbortError, LeaseLostError, StoreConflictError, StoreError } from "../../src/errors.ts";
@@ -414,4 +415,29 @@ test("a doubt that was settled is not told when others are faster afterwards", a
 test("a lease of another store is refused", async () => {
   const lease = { ...leaseOf(1), store: "s3://another" } as Lease;
   await expect(processOn(memory()).cell().set(1, { lease })).rejects.toThrow("take one of the same store");
+});
+
+test("an update is made in the context of its own caller, whoever's write it shares", async () => {
+  const who = new AsyncLocalStorage<string>();
+  const under = Promise.withResolvers<void>();
+  const { counted: driver, puts } = counted(async (_put, act) => {
+    await under.promise;
+    return act();
+  });
+  const process = processOn(driver);
+  const [one, two] = [process.cell({ initial: 0 }), process.cell({ initial: 0 }, "other")];
+  const seen: (string | undefined)[] = [];
+  const note = (value: number): number => {
+    seen.push(who.getStore());
+    return value + 1;
+  };
+  // The first one begins the writing; inside of it another cell is updated.
+  const first = who.run("first", () => one.update(async (value) => value + (await two.update(note))));
+  await until("the inner write", () => puts() === 1);
+  const others = ["second", "third"].map((name) => who.run(name, () => two.update(note)));
+  // Not inside of an update of the first cell, though the first cell's update has begun this writing.
+  const crossing = two.update(async (value) => value + 0 * (await one.update(note)));
+  under.resolve();
+  await Promise.all([first, ...others, crossing]);
+  expect(seen).toEqual(["first", "second", "third", undefined]);
 });

@@ -45,6 +45,11 @@ export function successor(before: Header | undefined, content: Content | "remove
   };
 }
 
+/** In place of one that cannot be read. */
+export function unknownHeader(number: number): Header {
+  return { removed: false, number, size: 0, crc: 0, id: randomBytes(16).toString("hex"), ancestors: [] };
+}
+
 /** Whether `later` came of `earlier`; "unknown" when too many lie between. */
 export function descends(later: Header, earlier: Header): boolean | "unknown" {
   if (later.id === earlier.id) return true;

@@ -7,9 +7,17 @@
  */
 import { type FileHandle, mkdir, open, readdir, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { StoreError } from "../../errors.ts";
+import { StoreDataError, StoreError } from "../../errors.ts";
 import { type Place, damaged, explained, named } from "./file-errors.ts";
-import { type Content, type Header, decodeHeader, descends, headerBytes, successor } from "./file-header.ts";
+import {
+  type Content,
+  type Header,
+  decodeHeader,
+  descends,
+  headerBytes,
+  successor,
+  unknownHeader,
+} from "./file-header.ts";
 import { folderOf } from "./file-names.ts";
 import { syncFolder, unless } from "./file-system.ts";
 import type { Stage } from "./file-stage.ts";
@@ -40,8 +48,13 @@ export class Versions {
     this.#folder = folderOf(root, key);
   }
 
-  /** What is there, be it a removal; undefined when nothing ever was. */
+  /** What is there, be it a removal; undefined when nothing ever was. Throws when it is damaged. */
   async open(): Promise<OpenVersion | undefined> {
+    const latest = await this.#latest();
+    return latest && this.#opened(latest.handle, latest.number);
+  }
+
+  async #latest(): Promise<{ readonly handle: FileHandle; readonly number: number } | undefined> {
     for (let looks = 1; looks <= mostLooks; looks++) {
       const numbers = await this.#numbers();
       const last = numbers?.at(-1);
@@ -50,7 +63,7 @@ export class Versions {
         return undefined;
       }
       const handle = await unless(["ENOENT"], open(this.#path(last), "r"));
-      if (handle) return this.#opened(handle, last);
+      if (handle) return { handle, number: last };
     }
     throw new StoreError(
       `Cannot read ${named(this.place)}: it was replaced ${mostLooks} times meanwhile; let fewer write to it`,
@@ -61,11 +74,18 @@ export class Versions {
     );
   }
 
-  /** The header of what is there. */
+  /** The header of what is there. What is damaged has one that no condition fits, so that it can be written over and removed. */
   async look(): Promise<Header | undefined> {
-    const version = await this.open();
-    await version?.handle.close();
-    return version?.header;
+    const latest = await this.#latest();
+    if (!latest) return undefined;
+    try {
+      const version = await this.#opened(latest.handle, latest.number);
+      await version.handle.close();
+      return version.header;
+    } catch (error) {
+      if (!StoreDataError.is(error)) throw error;
+      return unknownHeader(latest.number);
+    }
   }
 
   /** Makes what is in `stage` the version after `before`; undefined when somebody else was first. */

@@ -7,7 +7,7 @@
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { StoreError } from "../../errors.ts";
+import { StoreDataError, StoreError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Condition, ObjectInfo, PutOutcome, StoreDriver } from "../../ports/store.ts";
 import { Body, readWhole } from "./file-body.ts";
@@ -143,9 +143,7 @@ export function fileDriver({ folder, clock, page = 1_000 }: FileOptions): StoreD
         const objects: ObjectInfo[] = [];
         for await (const key of keysBelow(root, { prefix, after })) {
           check();
-          const info = await using(await versionsOf(key).open(), async ({ header, modified }) =>
-            header.removed ? undefined : { key, etag: etagOf(header), size: header.size, modified },
-          );
+          const info = await infoOf(key, versionsOf(key));
           if (info && objects.length === page) return { objects, more: true };
           if (info) objects.push(info);
         }
@@ -218,6 +216,18 @@ function losesBy(condition: Condition | undefined): (before: Header | undefined)
 
 function outcomeOf(answer: "lost" | Header): PutOutcome {
   return answer === "lost" ? "lost" : { etag: etagOf(answer) };
+}
+
+/** Undefined for what was removed. What is damaged is there, so that somebody sees it and can remove it. */
+async function infoOf(key: string, versions: Versions): Promise<ObjectInfo | undefined> {
+  try {
+    return await using(await versions.open(), async ({ header, modified }) =>
+      header.removed ? undefined : { key, etag: etagOf(header), size: header.size, modified },
+    );
+  } catch (error) {
+    if (!StoreDataError.is(error)) throw error;
+    return { key, etag: '"damaged"', size: 0, modified: 0 };
+  }
 }
 
 /** What `act` makes of an open version, which is closed then. */

@@ -65,8 +65,12 @@ export class S3Requests<Loaded> {
 
   /** One request whose answer has no body. */
   async act<T extends object>(asked: Asked, limits: Limits, send: Send<Loaded, T>): Promise<T | Refusal> {
-    using deadline = this.deadline(limits);
-    return await this.ask(asked, deadline, limits.signal, send);
+    const deadline = this.deadline(limits);
+    try {
+      return await this.ask(asked, deadline, limits.signal, send);
+    } finally {
+      deadline[Symbol.dispose]();
+    }
   }
 
   /** One request. When it was answered, its deadline is for who reads the body. */

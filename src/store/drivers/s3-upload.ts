@@ -45,9 +45,9 @@ export async function upload(
   options: UploadOptions,
 ): Promise<PutOutcome> {
   const reader = new Reader(source);
+  const stop = new AbortController();
+  const unfollow = following(stop, options.signals);
   try {
-    const stop = new AbortController();
-    using _ = following(stop, options.signals);
     const first = new PartBuffer().reset(partSize(1, options.partBytes));
     await reader.fill(first, stop.signal);
     if (reader.ended) return await calls.put(first.bytes);
@@ -62,6 +62,7 @@ export async function upload(
       throw error;
     }
   } finally {
+    unfollow();
     await reader.leave();
   }
 }
@@ -143,17 +144,15 @@ function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** Aborts `stop` as soon as one of the signals is aborted, until it is disposed. */
-function following(stop: AbortController, signals: readonly AbortSignal[]): Disposable {
+function following(stop: AbortController, signals: readonly AbortSignal[]): () => void {
   const forget = signals.map((signal) => {
     const abort = (): void => stop.abort(signal.reason);
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort);
     return () => signal.removeEventListener("abort", abort);
   });
-  return {
-    [Symbol.dispose]() {
-      for (const each of forget) each();
-    },
+  return () => {
+    for (const each of forget) each();
   };
 }
 
