@@ -436,7 +436,7 @@ test("an update is made in the context of its own caller, whoever's write it sha
   await until("the inner write", () => puts() === 1);
   const others = ["second", "third"].map((name) => who.run(name, () => two.update(note)));
   // Not inside of an update of the first cell, though the first cell's update has begun this writing.
-  const crossing = two.update(async (value) => value + 0 * (await one.update(note)));
+  const crossing = two.update(async (value) => Math.min(value, await one.update(note)));
   under.resolve();
   await Promise.all([first, ...others, crossing]);
   expect(seen).toEqual(["first", "second", "third", undefined]);

@@ -225,6 +225,26 @@ test("bytes that are not those that were written are refused", async () => {
   expect(descriptors(folder)).toBe(0);
 });
 
+test("what is damaged is listed, fits no condition, and can be written over and removed", async () => {
+  const { driver, folder } = openStore();
+  for (const key of ["a", "b", "c"]) done(await driver.put(key, Buffer.from("good")));
+  for (const key of ["a", "b"]) truncateSync(join(folder, key, "@", versions(folder, key)[0]!), 10);
+  const { objects } = await driver.list("");
+  expect(objects.map(({ key, size }) => [key, size])).toEqual([
+    ["a", 0],
+    ["b", 0],
+    ["c", 4],
+  ]);
+  expect(await driver.put("a", Buffer.from("new"), { condition: "absent" })).toBe("lost");
+  expect(await driver.put("a", Buffer.from("new"), { condition: { ifMatch: objects[0]!.etag } })).toBe("lost");
+  expect(await driver.remove("b", { ifMatch: objects[1]!.etag })).toBe("lost");
+  const etag = done(await driver.put("a", Buffer.from("new")));
+  expect(await driver.remove("b")).toBe("done");
+  expect(await driver.get("a")).toMatchObject({ etag, body: new Uint8Array(Buffer.from("new")) });
+  expect(await driver.get("b")).toBeUndefined();
+  expect(done(await driver.put("b", Buffer.from("again"), { condition: "absent" }))).toMatch(/^"3-/);
+});
+
 test("files and folders of others are left alone", async () => {
   const { driver, folder } = openStore();
   await create(driver, "a", "one");

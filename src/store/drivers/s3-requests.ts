@@ -2,6 +2,7 @@
 import { StoreError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { Deadline } from "./s3-deadline.ts";
+import { Gate } from "./s3-gate.ts";
 import {
   type Asked,
   endedBy,
@@ -32,6 +33,9 @@ export interface Limits {
   readonly closing?: AbortSignal;
 }
 
+/** Requests at a time, but for streams: those may stay open for as long as somebody reads. */
+const mostAtOnce = 128;
+
 const slowestBytesPerMs = (256 * 1024) / 1_000;
 
 export class S3Requests<Loaded> {
@@ -39,6 +43,7 @@ export class S3Requests<Loaded> {
   readonly requestTimeoutMs: number;
   readonly #options: S3RequestsOptions<Loaded>;
   readonly #closing = new AbortController();
+  readonly #gate = new Gate(mostAtOnce);
   #loading: Promise<Loaded> | undefined;
   /** How often in a row the server has refused our time. */
   #skewed = 0;
@@ -64,12 +69,30 @@ export class S3Requests<Loaded> {
   }
 
   /** One request whose answer has no body. */
-  async act<T extends object>(asked: Asked, limits: Limits, send: Send<Loaded, T>): Promise<T | Refusal> {
-    const deadline = this.deadline(limits);
+  act<T extends object>(asked: Asked, limits: Limits, send: Send<Loaded, T>): Promise<T | Refusal> {
+    return this.inTurn(asked, limits, async () => {
+      const deadline = this.deadline(limits);
+      try {
+        return await this.ask(asked, deadline, limits.signal, send);
+      } finally {
+        deadline[Symbol.dispose]();
+      }
+    });
+  }
+
+  /** Not more at a time than there are connections for. What waits for its turn has not been sent. */
+  async inTurn<T>(asked: Asked, { signal, closing = this.closing }: Limits, act: () => Promise<T>): Promise<T> {
+    let leave: (() => void) | undefined;
     try {
-      return await this.ask(asked, deadline, limits.signal, send);
+      leave = await this.#gate.enter(signal ? [signal, closing] : [closing]);
+    } catch {
+      const ending = signal?.aborted ? "aborted" : "closed";
+      throw endedBy(ending, false, asked, this.place, this.requestTimeoutMs, signal?.reason);
+    }
+    try {
+      return await act();
     } finally {
-      deadline[Symbol.dispose]();
+      leave();
     }
   }
 

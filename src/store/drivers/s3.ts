@@ -55,9 +55,6 @@ interface Loaded {
 const packageName = "@aws-sdk/client-s3";
 /** S3 has keys of 1024 bytes, and 900 of them are for ours. */
 const longestPrefix = 124;
-/** Connections that do their work at the same time; more requests wait for one. */
-const mostSockets = 256;
-
 export function s3Driver(options: S3Options): StoreDriver {
   const { bucket, clock, endpoint, requestTimeoutMs = 10_000, page = 1_000 } = options;
   const partBytes = Math.max(leastPartBytes, options.partBytes ?? 8 * 2 ** 20);
@@ -217,21 +214,23 @@ export function s3Driver(options: S3Options): StoreDriver {
     // List price of us-east-1: $0.0004 for a thousand GET and HEAD, $0.005 for a thousand PUT, POST and LIST.
     prices: { read: 0.0004, write: 0.005 },
 
-    async get(key, { ifNoneMatch, signal } = {}) {
+    get(key, { ifNoneMatch, signal } = {}) {
       const asked = askedToRead(key);
-      const opened = await open(asked, { ...targetOf(key), IfNoneMatch: ifNoneMatch }, signal);
-      if (opened === "missing") return undefined;
-      if (opened === "unchanged") return "unchanged";
-      if (typeof opened === "string") throw requests.unexpected(opened, asked);
-      const pieces: Uint8Array[] = [];
-      for await (const piece of opened.body()) pieces.push(piece);
-      const { LastModified, $metadata } = opened.answer;
-      const ageMs = Date.parse(($metadata as Dated).date ?? "") - (LastModified?.getTime() ?? Number.NaN);
-      return {
-        etag: opened.etag,
-        body: Buffer.concat(pieces),
-        ageMs: Number.isNaN(ageMs) ? undefined : Math.max(0, ageMs),
-      };
+      return requests.inTurn(asked, { signal }, async () => {
+        const opened = await open(asked, { ...targetOf(key), IfNoneMatch: ifNoneMatch }, signal);
+        if (opened === "missing") return undefined;
+        if (opened === "unchanged") return "unchanged";
+        if (typeof opened === "string") throw requests.unexpected(opened, asked);
+        const pieces: Uint8Array[] = [];
+        for await (const piece of opened.body()) pieces.push(piece);
+        const { LastModified, $metadata } = opened.answer;
+        const ageMs = Date.parse(($metadata as Dated).date ?? "") - (LastModified?.getTime() ?? Number.NaN);
+        return {
+          etag: opened.etag,
+          body: Buffer.concat(pieces),
+          ageMs: Number.isNaN(ageMs) ? undefined : Math.max(0, ageMs),
+        };
+      });
     },
 
     put: (key, body, { condition, signal } = {}) => put(key, body, condition, signal),
@@ -325,7 +324,8 @@ async function load(name: string, options: S3Options): Promise<Loaded> {
 }
 
 function clientOf(sdk: typeof Sdk, { region, endpoint, forcePathStyle, credentials }: S3Options): Sdk.S3Client {
-  const sockets = { keepAlive: true, maxSockets: mostSockets };
+  // How many there are at a time is decided by who knows which of them end soon.
+  const sockets = { keepAlive: true, maxSockets: Infinity };
   // A server that is not AWS seldom cares.
   const any = async (): Promise<string> => new sdk.S3Client({}).config.region().catch(() => "us-east-1");
   const found = region ?? (endpoint === undefined ? undefined : any);
