@@ -73,7 +73,7 @@ export class Callers {
 
   /** A call that harms its runner. */
   async culprit({ pool, idempotent }: Field, name: InnerFault): Promise<void> {
-    const { start, ends } = culprits[name];
+    const { start, ends, late = false } = culprits[name];
     const exitCode = this.#random.pick(exitCodes);
     const busyMs = this.#random.chance(0.5) ? this.#random.between(20, 150) : 0;
     const wish: Wish = {
@@ -84,7 +84,7 @@ export class Callers {
     };
     await this.#make(name.replaceAll(" ", "-"), pool, wish, (slip, options) => ({
       result: start(slip, options, { exitCode, busyMs }),
-      rightValue: (value) => ends === "value" && value === undefined,
+      rightValue: (value) => (ends === "value" || late) && value === undefined,
     }));
   }
 

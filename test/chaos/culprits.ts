@@ -15,6 +15,8 @@ interface Culprit {
   readonly start: Start;
   /** `value`: it returns before the accident. `limit`: only its limit ends it. `lost`: its runner's end does. */
   readonly ends: "value" | "limit" | "lost";
+  /** It returns after its limit: when the parent was blocked meanwhile, it reads that before it looks at its clocks. */
+  readonly late?: boolean;
 }
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -83,7 +85,7 @@ export const culprits: Readonly<Record<InnerFault, Culprit>> = {
   suicide: { start: suicide, ends: "lost" },
   "out of memory": { start: outOfMemory, ends: "lost" },
   "spin on": { start: spinOn, ends: "limit" },
-  block: { start: block, ends: "limit" },
+  block: { start: block, ends: "limit", late: true },
   deaf: { start: deaf, ends: "limit" },
   "throw later": { start: throwLater, ends: "value" },
   cling: { start: cling, ends: "value" },
