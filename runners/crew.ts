@@ -62,8 +62,8 @@ export class Crew {
       },
     });
     const env = Object.fromEntries(Object.entries(process.env).filter((entry) => entry[1] !== undefined));
-    const where = { runner, pool, address, onParentLoss };
-    const request = { ...where, token, env: env as Record<string, string>, output, phase: () => {} };
+    const where = { runner, pool, address, onParentLoss, bootTimeoutMs: Infinity, lifetimeMs: Infinity };
+    const request = { ...where, token, env: env as Record<string, string>, output, phase() {}, leaving() {} };
     const machine = await launch({ ...request, beat: () => heart.beat() }, agent, "executor");
     member.machine = machine;
     if (member.stopped) machine.kill();

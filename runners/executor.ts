@@ -4,7 +4,7 @@
  */
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
-import { Linker, LiveLinks } from "../src/closure/link.ts";
+import { type FindLoaded, Linker, LiveLinks, type LoadedModule } from "../src/closure/link.ts";
 import { ResultHooks, encodeFailure } from "../src/closure/result.ts";
 import { systemClock } from "../src/clock.ts";
 import { place } from "../src/context.ts";
@@ -31,14 +31,22 @@ type Send = (message: Message) => void;
 type CallMessage = Extract<Message, { type: "call" }>;
 type ModuleMessage = Extract<Message, { type: "module" }>;
 
+/** How it comes by code. */
+export interface Code {
+  /** Evaluates the module of unit `id`. Rejects with what its imports throw. */
+  load(module: ModuleMessage["module"], id: number): Promise<LoadedModule>;
+  readonly find: FindLoaded;
+}
+
 export class Executor {
-  readonly #linker = new Linker(findLoaded);
+  readonly #linker: Linker;
   /** For errors: they never hold on to what is live. */
-  readonly #hooks = new ResultHooks(this.#linker);
+  readonly #hooks: ResultHooks;
   readonly #send: Send;
   readonly #host: CallHost;
   readonly #exchange: Exchange;
   readonly #flushOutput: (call: number) => void;
+  readonly #load: Code["load"];
   readonly #calls = new Map<number, Call>();
   #loading: Promise<unknown> | undefined;
   #drained: (() => void) | undefined;
@@ -52,7 +60,11 @@ export class Executor {
     units: number,
     send: Send,
     flushOutput: (call: number) => void,
+    code: Code = { load: loadModule, find: findLoaded },
   ) {
+    this.#linker = new Linker(code.find);
+    this.#hooks = new ResultHooks(this.#linker);
+    this.#load = code.load;
     this.#where = where;
     this.#send = send;
     this.#flushOutput = flushOutput;
@@ -83,7 +95,7 @@ export class Executor {
   /** Starts to load a unit; calls that come later wait for it. */
   module({ id, module }: ModuleMessage): void {
     this.#linker.add(id, module);
-    const loading = loadModule(module).then(
+    const loading = this.#load(module, id).then(
       (loaded) => this.#linker.loaded(id, loaded),
       (error: unknown) => this.#linker.failed(id, error),
     );

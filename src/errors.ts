@@ -253,6 +253,20 @@ export class LeaseLostError extends TinderboxError {
   declare readonly current?: number;
 }
 
+/** EC2 has refused a request, or not answered it. */
+export class Ec2Error extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_EC2";
+  /**
+   * `"capacity"`: not here and now; `"quota"`: the account may not have more; `"throttled"`: too many requests; `"denied"`: by its
+   * policies or credentials; `"invalid"`: nobody could do it as it is asked; `"transient"`: nobody knows, later it may work.
+   */
+  declare readonly kind: "capacity" | "quota" | "throttled" | "denied" | "invalid" | "transient";
+  /** EC2's own word for it, such as `InsufficientInstanceCapacity`. */
+  declare readonly reason: string;
+  /** The same will never be done. */
+  declare readonly permanent: boolean;
+}
+
 /** Every class above, for the tables that look an error up by name. */
 export const errorClasses = {
   TinderboxError,
@@ -277,5 +291,6 @@ export const errorClasses = {
   StoreConflictError,
   StoreDataError,
   LeaseLostError,
+  Ec2Error,
 } as const;
 for (const [name, Class] of Object.entries(errorClasses)) named(Class, name);

@@ -1,5 +1,6 @@
 /** The composition root of pools: which clock, which backend, which events. */
 import { realpathSync } from "node:fs";
+import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { localBackend } from "./backends/local.ts";
 import { systemClock } from "./clock.ts";
@@ -46,7 +47,10 @@ const host: PoolHost = {
     const wanted = process.env["TINDERBOX_BACKEND"];
     if (wanted === undefined || wanted === "") return undefined;
     if (wanted === "local") return (fallback ??= local());
-    throw new TypeError(`Cannot use TINDERBOX_BACKEND=${wanted}: it does not exist; known is local`);
+    if (wanted === "inline") return (within ??= loadInline());
+    throw new TypeError(
+      `Cannot use TINDERBOX_BACKEND=${wanted}: it does not exist; known is local, and for tests inline`,
+    );
   },
   live: hold,
   nested: (call) => nestedCalls.run!(call),
@@ -54,6 +58,14 @@ const host: PoolHost = {
   running: count,
 };
 let fallback: Backend | undefined;
+let within: Backend | undefined;
+
+/** Only tests pay for it. Synchronous, as the declaration of a pool is. */
+function loadInline(): Backend {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const made = createRequire(import.meta.url)(`./testing/inline.${extension}`) as typeof import("./testing/inline.ts");
+  return made.inline();
+}
 
 /** Filled in by whoever knows how options are read. */
 export const nestedCalls: { run?: (call: NestedCall) => void } = {};
@@ -61,7 +73,7 @@ export const nestedCalls: { run?: (call: NestedCall) => void } = {};
 export const registry = new PoolRegistry(host);
 
 /** The file whose top level is the application; runners are never to run it. */
-function entryUrl(): string | null {
+export function entryUrl(): string | null {
   const script = process.argv[1];
   if (script === undefined) return null;
   try {

@@ -31,6 +31,7 @@ const codes = {
   StoreConflictError: "ERR_TINDERBOX_STORE_CONFLICT",
   StoreDataError: "ERR_TINDERBOX_STORE_DATA",
   LeaseLostError: "ERR_TINDERBOX_LEASE_LOST",
+  Ec2Error: "ERR_TINDERBOX_EC2",
 } as const;
 const names = Object.keys(codes) as (keyof typeof codes)[];
 

@@ -3,6 +3,10 @@
 export interface EventMap {
   /** A watch cannot read its cell, for the first time after it could; it goes on trying. */
   "store.failing": { readonly store: string; readonly key: string; readonly error: unknown };
+  /** Something between a backend and its machines did not work, and is tried again or does not matter to calls; people should know. */
+  "backend.trouble": { readonly backend: string; readonly error: unknown };
+  /** What packing a release has left out, or does not know how to judge. */
+  "release.notice": { readonly text: string };
   "boot.phase": { readonly pool: string; readonly runner: string; readonly phase: string; readonly ms: number };
   "boot.failed": { readonly pool: string; readonly runner: string; readonly error: Error };
   "runner.ready": { readonly pool: string; readonly runner: string; readonly machine: string; readonly ms: number };

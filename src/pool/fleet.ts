@@ -158,6 +158,7 @@ export class Fleet {
       this.#handlers.fewer();
     },
     executorGone: (link, lane, end) => this.#handlers.executorGone(link, lane, end),
+    leaving: (link) => this.#handlers.step({ type: "retire", runner: link.options.number }),
     slots: (link) => this.#handlers.step({ type: "slots", runner: link.options.number, slots: link.executors.slots }),
     message: (link, lane, message) => this.#handlers.message(link, lane, message),
     output: (link, call, stream, line) => this.#handlers.output(link, call, stream, line),

@@ -26,6 +26,8 @@ export interface LinkHandlers {
   gone(link: RunnerLink, end: LinkEnd): void;
   /** One of several executors is no more; another one will come for it. */
   executorGone(link: RunnerLink, lane: Lane, end: LinkEnd): void;
+  /** It will be gone soon, and takes no more calls. */
+  leaving(link: RunnerLink): void;
   /** `slots` is another number. */
   slots(link: RunnerLink): void;
   message(link: RunnerLink, lane: Lane, message: Message): void;
@@ -102,7 +104,7 @@ export class RunnerLink {
     const { id, pool, env, onParentLoss, bootTimeoutMs } = this.options;
     this.#bootTimer = clock.timer(bootTimeoutMs, () => {
       const what = this.#phase === "setup" ? "its setup did not end" : "it did not connect";
-      this.#fail(`${what} within ${bootTimeoutMs} ms`);
+      void this.#failWithWords(`${what} within ${bootTimeoutMs} ms`);
     });
     try {
       const address = await this.#deps.dock.address();
@@ -118,9 +120,12 @@ export class RunnerLink {
         token,
         env,
         onParentLoss,
-        phase: (name) => this.#enter(name),
+        phase: (name, agoMs) => this.#enter(name, agoMs),
         output: (stream, line) => this.#output(0, stream, line),
         beat: () => this.#heart.beat(),
+        bootTimeoutMs,
+        lifetimeMs: this.options.lifetimeMs,
+        leaving: (reason) => this.#leaving(reason),
       });
     } catch (error) {
       this.#fail(error instanceof Error ? error.message : String(error), error);
@@ -166,12 +171,11 @@ export class RunnerLink {
     this.#machine?.kill();
   }
 
-  /** While the parent's process exits. */
   exitNow(): void {
     this.#machine?.exitNow();
   }
 
-  /** Ends a boot that nobody needs any more. */
+  /** Nobody needs it any more. */
   cancelBoot(): void {
     this.#cancelled = true;
     this.#fail("it is not needed any more");
@@ -284,8 +288,7 @@ export class RunnerLink {
     this.#bootTimer?.cancel();
     this.#enter("ready");
     const { pool } = this.options;
-    const machine = this.#machine?.id ?? "";
-    this.#deps.events.emit("runner.ready", { pool, runner: this.id, machine, ms: this.ageMs });
+    this.#deps.events.emit("runner.ready", { pool, runner: this.id, machine: this.#machine?.id ?? "", ms: this.ageMs });
     this.#handlers.ready(this);
   }
 
@@ -331,18 +334,18 @@ export class RunnerLink {
     this.#handlers.output(this, call, stream, line);
   }
 
-  #enter(phase: string): void {
+  #enter(phase: string, agoMs = 0): void {
     this.#phase = phase;
-    this.#deps.events.emit("boot.phase", { pool: this.options.pool, runner: this.id, phase, ms: this.ageMs });
+    this.#deps.events.emit("boot.phase", { pool: this.options.pool, runner: this.id, phase, ms: this.ageMs - agoMs });
   }
 
   /** Without its connection a runner is of no use; one that exits closes it by that. */
   #closed(error?: Error): void {
     // What the system says of a broken pipe is less than how the process ended.
     if (error && !("syscall" in error)) this.#reason ??= error.message;
+    this.#agent = undefined;
     if (this.options.processes === 1) this.#executors.first.detach(error);
     this.#slotsChanged();
-    this.#agent = undefined;
     if (this.#exit) this.#goneOnceHeard();
     else this.#deps.clock.timer(exitMs, () => this.kill());
   }
@@ -354,7 +357,7 @@ export class RunnerLink {
     if (this.#state === "booting") {
       this.#arrivals.destroy();
       const { reason } = endOf(exit, this.#reason, this.#stderr);
-      this.#fail(`it ended with ${reason}`, undefined, exit.exitCode === hopelessExit);
+      void this.#failWithWords(`it ended with ${reason}`, exit.exitCode === hopelessExit);
     } else this.#goneOnceHeard();
   }
 
@@ -363,10 +366,22 @@ export class RunnerLink {
     if (this.#state !== "ready" || !this.#exit || this.#arrivals.open > 0) return;
     this.#state = "gone";
     const end = endOf(this.#exit, this.#reason, this.#stderr);
-    const { pool } = this.options;
     const { calls, ageMs: ms } = this;
-    this.#deps.events.emit("runner.gone", { pool, runner: this.id, reason: end.reason, ...this.#exit, calls, ms });
+    const { reason } = end;
+    const { pool } = this.options;
+    this.#deps.events.emit("runner.gone", { ...this.#exit, pool, runner: this.id, reason, calls, ms });
     this.#handlers.gone(this, end);
+  }
+
+  #leaving(reason: string): void {
+    this.#reason ??= reason;
+    if (this.#state !== "gone") this.#handlers.leaving(this);
+  }
+
+  /** With what the machine said where only its backend can look. */
+  async #failWithWords(reason: string, hopeless = false): Promise<void> {
+    if (this.#machine?.lastWords) await this.#stderr.ask(this.#machine, this.#deps.clock, this.#deps.redact);
+    this.#fail(reason, undefined, hopeless);
   }
 
   #fail(reason: string, cause?: unknown, hopeless = false): void {
@@ -380,8 +395,7 @@ export class RunnerLink {
     redactError(cause, this.#deps.redact);
     const facts = { phase: this.#phase, permanent, stderr: [...this.#stderr.lines] };
     const error = bootFailure(this.id, this.#deps.redact(reason), cause, facts);
-    const { pool } = this.options;
-    if (!this.#cancelled) this.#deps.events.emit("boot.failed", { pool, runner: this.id, error });
+    if (!this.#cancelled) this.#deps.events.emit("boot.failed", { pool: this.options.pool, runner: this.id, error });
     this.#handlers.bootFailed(this, error, !this.#cancelled);
   }
 }

@@ -157,7 +157,7 @@ export function resolvePoolOptions(name: string, options: PoolOptions, fallback:
     drainTimeoutMs: resolveDuration(options.drainTimeout ?? "30s", of("drainTimeout")),
     queueTimeoutMs: resolveDuration(options.queueTimeout ?? Infinity, of("queueTimeout")),
     queueLimit: resolveCount(options.queueLimit ?? 10_000, of("queueLimit"), 0, true),
-    env: { ...carriedEnv(), ...resolveEnv(options.env ?? [], of("env")) },
+    env: { ...carriedEnv(backend.defaults.remote ?? false), ...resolveEnv(options.env ?? [], of("env")) },
     secrets: resolveEnv(options.secrets ?? [], of("secrets")),
   };
 }
@@ -185,13 +185,16 @@ function resolveClosure(given: unknown, option: string): (() => unknown) | undef
   throw new TypeError(`Cannot use ${show(given)} as ${option}: a function is wanted`);
 }
 
-const carriedNames = /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|NODE_ENV)$/;
+const ofThisMachine = /^(PATH|HOME|TMPDIR)$/;
+const ofAnyMachine = /^(TZ|LANG|LC_.*|NODE_ENV)$/;
 
 /** By itself only what says where and in which language the machine is; the rest is asked for by name. */
-function carriedEnv(): Record<string, string> {
+function carriedEnv(remote: boolean): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env))
-    if (carriedNames.test(name) && value !== undefined) env[name] = value;
+  for (const [name, value] of Object.entries(process.env)) {
+    const carried = ofAnyMachine.test(name) || (!remote && ofThisMachine.test(name));
+    if (carried && value !== undefined) env[name] = value;
+  }
   return env;
 }
 

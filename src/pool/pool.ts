@@ -15,7 +15,7 @@ import { Fleet, type FleetDeps } from "./fleet.ts";
 import type { LedgerDeps } from "./ledger.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { PoolStats } from "./stats.ts";
-import { Waiters } from "./waiters.ts";
+import { Waiters } from "../waiters.ts";
 
 export interface PoolDeps extends LedgerDeps, FleetDeps, Pick<CallsHost, "nested"> {}
 

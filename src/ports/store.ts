@@ -27,8 +27,14 @@ export interface ObjectInfo {
   readonly key: string;
   readonly etag: string;
   readonly size: number;
-  /** Milliseconds since 1970 by the store's clock. */
+  /** Milliseconds since 1970 by the store's clock; some know it to the second. */
   readonly modified: number;
+}
+
+/** What is known of an object without its bytes. */
+export interface ObjectHead extends Omit<ObjectInfo, "key"> {
+  /** That of the write that made it; undefined when it had none. */
+  readonly mark: string | undefined;
 }
 
 export interface RequestOptions {
@@ -42,6 +48,8 @@ export interface GetOptions extends RequestOptions {
 
 export interface PutOptions extends RequestOptions {
   readonly condition?: Condition | undefined;
+  /** 24 hexadecimal digits, kept with the object until it is written again: by them `head` tells a writer its own write. */
+  readonly mark?: string | undefined;
 }
 
 export interface ReadOptions extends RequestOptions {
@@ -57,6 +65,8 @@ export interface ReadOptions extends RequestOptions {
 export interface ObjectStream {
   readonly etag: string;
   readonly size: number;
+  /** Of all its bytes, also when a part was asked for; undefined where the store has none to give. */
+  readonly crc32?: number | undefined;
   /** Throws where bytes are missing, or are not those that were written. Leaving it early ends the request. */
   readonly body: AsyncIterable<Uint8Array>;
 }
@@ -64,12 +74,22 @@ export interface ObjectStream {
 /** "lost": the condition did not hold, and nothing was done. */
 export type PutOutcome = { readonly etag: string } | "lost";
 
+/** Requests as a store charges them: objects read or looked at, changed, listed. */
+export interface Tally {
+  read: number;
+  write: number;
+  list: number;
+}
+
 export interface StoreDriver {
   /** Names the store in messages: its address, without anything secret. */
   readonly name: string;
+  /** All requests so far, also those that a large body is divided into, and those that failed. */
+  readonly counts: Readonly<Tally>;
   /** What each kind of request costs in dollars for a thousand; zero where nothing is paid. */
   readonly prices: { readonly read: number; readonly write: number };
   get(key: string, options?: GetOptions): Promise<StoredObject | "unchanged" | undefined>;
+  head(key: string, options?: RequestOptions): Promise<ObjectHead | undefined>;
   put(key: string, body: Uint8Array, options?: PutOptions): Promise<PutOutcome>;
   /** "done" when there is nothing any more, also when there was nothing; "lost" when `ifMatch` did not hold. */
   remove(key: string, options?: RequestOptions & { readonly ifMatch?: string | undefined }): Promise<"done" | "lost">;

@@ -92,6 +92,7 @@ function wrap(
       else socket.on("close", () => handlers.close(failure));
     },
     write: (chunk) => (socket.writable ? socket.write(chunk) : true),
+    pause: (paused) => void (paused ? socket.pause() : socket.resume()),
     end: () => void socket.end(),
     destroy: () => void socket.destroy(),
     hold: (alive) => void (alive ? socket.ref() : socket.unref()),

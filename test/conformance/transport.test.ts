@@ -21,6 +21,7 @@ function change(connection: MemoryConnection, changes: Partial<Connection>): Con
   return {
     attach: (handlers) => connection.attach(handlers),
     write: (chunk) => connection.write(chunk),
+    pause: (paused) => connection.pause(paused),
     end: () => connection.end(),
     destroy: () => connection.destroy(),
     hold: (alive) => connection.hold(alive),
@@ -55,6 +56,16 @@ const mutants: [vice: string, make: () => Transport, objection: RegExp][] = [
       return connection;
     }),
     /^bytes arrive in order/,
+  ],
+  [
+    "reads on while it is paused",
+    broken((connection) => change(connection, { pause: () => undefined })),
+    /^who does not want more for now/,
+  ],
+  [
+    "does not go on after a pause",
+    broken((connection) => change(connection, { pause: (paused) => paused && connection.pause(true) })),
+    /^who does not want more for now/,
   ],
   [
     "loses the last chunk before the end",

@@ -144,6 +144,35 @@ export const transportChecks: readonly TransportCheck[] = [
     },
   },
   {
+    name: "who does not want more for now is not sent more, and gets all of it later",
+    async run(lab) {
+      const { dialled, accepted } = await lab.attached();
+      const chunk = Buffer.alloc(256 * 1024, 1);
+      const most = 256;
+      for (const [from, to] of [
+        [dialled, accepted],
+        [accepted, dialled],
+      ] as const) {
+        to.connection.pause(true);
+        const before = to.received;
+        let written = 0;
+        // Until it is behind, and stays so.
+        for (let drains = -1; drains !== from.drains && written < most;) {
+          drains = from.drains;
+          while (written < most) {
+            written++;
+            if (!from.connection.write(chunk)) break;
+          }
+          await lab.settle();
+        }
+        assert.ok(written < most, "a side that reads nothing never seemed to be behind");
+        assert.ok(to.received - before < (most / 2) * chunk.length, "it was read on");
+        to.connection.pause(false);
+        await lab.see("all of it", () => to.received - before === written * chunk.length);
+      }
+    },
+  },
+  {
     name: "a chunk belongs to who receives it: later ones do not change it",
     async run(lab) {
       const { dialled, accepted } = await lab.attached();

@@ -347,6 +347,7 @@ describe("the phases", () => {
       {
         attach: (given) => void (handlers = given),
         write: () => true,
+        pause: () => undefined,
         end: () => undefined,
         destroy: () => void destroyed++,
         hold: () => undefined,

@@ -1,5 +1,9 @@
 /** Those who wait for something to have changed. */
-import type { Clock } from "../ports/clock.ts";
+
+/** The part of a clock that is needed here. */
+interface Timers {
+  timer(delayMs: number, fire: () => void): { cancel(): void };
+}
 
 export class Waiters {
   readonly #resolves: (() => void)[] = [];
@@ -13,7 +17,7 @@ export class Waiters {
   }
 
   /** Looks at each change until `done`, or until that time is over: true when it was. */
-  async until(done: () => boolean, withinMs: number, clock: Clock): Promise<boolean> {
+  async until(done: () => boolean, withinMs: number, clock: Timers): Promise<boolean> {
     let late = false;
     const timer = clock.timer(withinMs, () => {
       late = true;

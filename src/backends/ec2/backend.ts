@@ -1,0 +1,227 @@
+/** Runners on EC2: machines that are asked for by the request, dial home, and are ended by id. */
+import { inheritedFlags } from "../local.ts";
+import type { Backend, BootRequest, Machine } from "../../ports/backend.ts";
+import type { Clock, Timer } from "../../ports/clock.ts";
+import type { Enrol, Gate } from "../../ports/gate.ts";
+import type { Connection, Listener } from "../../ports/transport.ts";
+import type { Ec2Api, Offer, Tags } from "./api.ts";
+import { Launcher, type Party, type Wish } from "./launcher.ts";
+import { Ec2Instance } from "./machine.ts";
+import type { ResolvedEc2Options } from "./options.ts";
+import { offersOf, type Settings } from "./settings.ts";
+import { ownerTag } from "./sweep.ts";
+import { Terminator } from "./terminator.ts";
+import { BootWatch } from "./watch.ts";
+
+/** What a root gives to this backend. */
+export interface Ec2Wiring {
+  readonly clock: Clock;
+  /** Once for each time that pools need machines; until then nothing is asked of anybody. */
+  open(): Promise<Ec2Site>;
+  /** Something that is in nobody's way, but should be known. */
+  trouble(error: unknown): void;
+}
+
+/** Everything that is outside of this process. */
+export interface Ec2Site {
+  readonly settings: Settings;
+  readonly api: Ec2Api;
+  readonly gate: Gate;
+  /** Whose the machines are: a word in their tags. Changes when this process has lost its claim. */
+  owner(): Promise<string>;
+  /** As `LauncherDeps.intend`. */
+  intend(token: string, facts: { readonly count: number; readonly pool: string }): Promise<() => Promise<void>>;
+  /** What instances with that ticket are to do, as user data. */
+  userData(ticket: Buffer, wish: Wish): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** How long an instance may show its ticket after it was asked for. */
+const ticketMs = 15 * 60_000;
+const remote = {
+  max: 10,
+  concurrency: 1,
+  idleMs: 5 * 60_000,
+  onParentLoss: "drain",
+  drainWithinMs: 5_000,
+  remote: true,
+} as const;
+
+export function ec2Backend(options: ResolvedEc2Options, wiring: Ec2Wiring): Backend {
+  let site: Promise<RunningSite> | undefined;
+  let listeners = 0;
+  const running = (): Promise<RunningSite> => {
+    const opening = (site ??= wiring.open().then((opened) => new RunningSite(options, wiring, opened)));
+    opening.catch(() => (site === opening ? (site = undefined) : undefined));
+    return opening;
+  };
+  return {
+    name: "ec2",
+    defaults: { ...remote, processes: options.cores },
+    async listen(accept) {
+      const opened = await running();
+      listeners++;
+      const listener = opened.listen(accept);
+      let closed = false;
+      return {
+        address: listener.address,
+        close() {
+          if (closed) return;
+          closed = true;
+          listener.close();
+          if (--listeners > 0) return;
+          site = undefined;
+          void opened.close().catch(wiring.trouble);
+        },
+      };
+    },
+    boot: async (request) => (await running()).boot(request),
+  };
+}
+
+class RunningSite {
+  readonly #options: ResolvedEc2Options;
+  readonly #wiring: Ec2Wiring;
+  readonly #site: Ec2Site;
+  readonly #launcher: Launcher;
+  readonly #terminator: Terminator;
+  readonly #watch: BootWatch;
+  readonly #instances = new Map<string, Ec2Instance>();
+  readonly #accepts = new Map<string, (connection: Connection) => void>();
+  /** Those that we go to ourselves: what their tickets are, until it is known where they are. */
+  readonly #calledOn = new Map<string, (address: string) => void>();
+  readonly #tickets = new Set<Timer>();
+  #listened = 0;
+  #offers: Promise<readonly Offer[]> | undefined;
+
+  constructor(options: ResolvedEc2Options, wiring: Ec2Wiring, site: Ec2Site) {
+    this.#options = options;
+    this.#wiring = wiring;
+    this.#site = site;
+    const { clock, trouble } = wiring;
+    const { api } = site;
+    this.#terminator = new Terminator(clock, api, trouble);
+    this.#watch = new BootWatch(
+      clock,
+      api,
+      options.dial === "parent" ? 1_000 : 5_000,
+      () => this.#instances.values(),
+      (facts) => {
+        if (facts.address !== undefined) this.#calledOn.get(facts.id)?.(facts.address);
+      },
+    );
+    this.#launcher = new Launcher({
+      clock,
+      api,
+      trouble,
+      markets: options.markets,
+      offers: () => this.#knownOffers(),
+      tags: (wish, token, owner) => this.#tags(wish, token, owner),
+      owner: () => site.owner(),
+      userData: (ticket, wish) => site.userData(ticket, wish),
+      expect: (party) => this.#expect(party),
+      intend: (token, facts) => site.intend(token, facts),
+    });
+  }
+
+  /** Each has an address of its own, by which its boots find it again. */
+  listen(accept: (connection: Connection) => void): Listener {
+    const address = `${this.#site.gate.address}#${++this.#listened}`;
+    this.#accepts.set(address, accept);
+    return { address, close: () => void this.#accepts.delete(address) };
+  }
+
+  boot(request: BootRequest): Promise<Machine> {
+    request.phase("requested");
+    const { clock } = this.#wiring;
+    const { windowMs, keepForDebug } = this.#options;
+    const { api } = this.#site;
+    return new Promise((resolve, reject) => {
+      this.#launcher.add({
+        pool: request.pool,
+        lifetimeMs: request.lifetimeMs,
+        bootTimeoutMs: request.bootTimeoutMs,
+        failed: reject,
+        launched: (id) => {
+          const instance = new Ec2Instance(id, {
+            clock,
+            request,
+            windowMs,
+            keepForDebug,
+            flags: inheritedFlags(),
+            accept: (connection) => (this.#accepts.get(request.address) ?? refuse)(connection),
+            terminate: (which) => this.#terminator.end(which),
+            console: (which) => api.console(which),
+            forget: (which) => this.#forget(which),
+          });
+          this.#instances.set(id, instance);
+          this.#watch.look();
+          resolve(instance);
+        },
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#watch.stop();
+    for (const timer of this.#tickets) timer.cancel();
+    await this.#site.close();
+  }
+
+  #forget({ id }: Ec2Instance): void {
+    this.#terminator.ended(id);
+    this.#instances.delete(id);
+    this.#calledOn.delete(id);
+  }
+
+  /** Asked for once; a failure is not kept. */
+  #knownOffers(): Promise<readonly Offer[]> {
+    const { api, settings } = this.#site;
+    const offers = (this.#offers ??= offersOf(api, settings.subnets, this.#options));
+    offers.catch(() => (this.#offers = undefined));
+    return offers;
+  }
+
+  #tags({ pool, lifetimeMs }: Wish, token: string, owner: string): Tags {
+    const expires = lifetimeMs === Infinity ? "never" : new Date(this.#wiring.clock.wall() + lifetimeMs).toISOString();
+    return {
+      Name: `tinderbox ${pool}`,
+      ...this.#options.tags,
+      [ownerTag]: owner,
+      "tinderbox:pool": pool,
+      "tinderbox:request": token,
+      "tinderbox:expires": expires,
+    };
+  }
+
+  #expect({ ticket, of, instances }: Party): void {
+    const enrol: Enrol = async (claim) => {
+      const wish = await of(claim.instance);
+      return wish && this.#instances.get(claim.instance)?.admit(claim);
+    };
+    const { gate } = this.#site;
+    if (this.#options.dial === "runner") {
+      const stop = gate.expect(ticket, enrol);
+      const timer = this.#wiring.clock.timer(ticketMs, () => {
+        this.#tickets.delete(timer);
+        stop();
+      });
+      this.#tickets.add(timer);
+      return;
+    }
+    void instances.then((ids) => {
+      for (const id of ids) {
+        this.#calledOn.set(id, (address) => {
+          this.#calledOn.delete(id);
+          gate
+            .dial(`${address}:${this.#options.runnerPort}`, ticket, enrol, { withinMs: ticketMs })
+            .catch(this.#wiring.trouble);
+        });
+      }
+    });
+  }
+}
+
+function refuse(connection: Connection): void {
+  connection.destroy();
+}

@@ -1,0 +1,172 @@
+/**
+ * Gets instances for boots that were asked for at about the same time: merged into one request, over all types and places, with another
+ * market where that is allowed, and with a token that makes repeating it safe.
+ */
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../../ports/clock.ts";
+import type { Ec2Api, FleetOutcome, Market, Offer, Tags, Template } from "./api.ts";
+import { Scarce } from "./capacity.ts";
+import { ec2Error, kindOf } from "./failures.ts";
+import type { Ec2Error } from "../../errors.ts";
+
+/** One machine that is wanted. */
+export interface Wish {
+  readonly pool: string;
+  readonly lifetimeMs: number;
+  readonly bootTimeoutMs: number;
+  /** Which instance it is. */
+  launched(instance: string): void;
+  failed(error: unknown): void;
+}
+
+/** Instances of one request: what they share, and what becomes of it. */
+export interface Party {
+  /** In the user data of all of them. */
+  readonly ticket: Buffer;
+  /** The wish that the instance was launched for. */
+  of(instance: string): Promise<Wish | undefined>;
+  /** Ids of all that were launched; none when nothing was. */
+  readonly instances: Promise<readonly string[]>;
+}
+
+export interface LauncherDeps {
+  readonly clock: Clock;
+  readonly api: Ec2Api;
+  readonly markets: readonly Market[];
+  offers(): Promise<readonly Offer[]>;
+  /** Whose they will be. */
+  owner(): Promise<string>;
+  tags(wish: Wish, token: string, owner: string): Tags;
+  /** What instances with that ticket are to do. */
+  userData(ticket: Buffer, wish: Wish): Promise<string>;
+  /** Lets instances in from now on; called before the first of them can come. */
+  expect(party: Party): void;
+  /** A note of what is about to be asked for, kept where it outlives us; what it gives takes it back. */
+  intend(token: string, facts: { readonly count: number; readonly pool: string }): Promise<() => Promise<void>>;
+  /** Something that is in nobody's way, but should be known. */
+  trouble(error: unknown): void;
+}
+
+/** Boots of one turn of a pool come one by one: this is how long the first waits for the others. */
+const mergeMs = 35;
+/** EC2 advises several requests of this size instead of one that is larger. */
+const mostAtOnce = 100;
+/** Requests with other offers that one may take until it is given up. */
+const mostTries = 6;
+const pauseMs = 500;
+
+export class Launcher {
+  readonly #deps: LauncherDeps;
+  readonly #scarce: Scarce;
+  readonly #waiting = new Map<string, Wish[]>();
+
+  constructor(deps: LauncherDeps) {
+    this.#deps = deps;
+    this.#scarce = new Scarce(deps.clock);
+  }
+
+  add(wish: Wish): void {
+    // What goes into the user data and the tags must be the same for all.
+    const group = JSON.stringify([wish.pool, wish.lifetimeMs, wish.bootTimeoutMs]);
+    const waiting = this.#waiting.get(group);
+    if (waiting) return void waiting.push(wish);
+    const wishes = [wish];
+    this.#waiting.set(group, wishes);
+    this.#deps.clock.timer(mergeMs, () => {
+      this.#waiting.delete(group);
+      while (wishes.length > 0) void this.#grant(wishes.splice(0, mostAtOnce));
+    });
+  }
+
+  async #grant(wishes: Wish[]): Promise<void> {
+    const open = [...wishes];
+    const tried: string[] = [];
+    try {
+      const offers = await this.#deps.offers();
+      for (const market of this.#deps.markets) {
+        for (let tries = 0; open.length > 0 && tries < mostTries; tries++) {
+          const left = this.#scarce.without(offers, market);
+          if (left.length === 0) break;
+          const refusals = await this.#ask(open, market, left);
+          for (const { code, message, offer } of refusals) {
+            tried.push(`${offer ? `${offer.type} in ${offer.zone}` : "all"} (${market}): ${code}`);
+            const kind = kindOf(code);
+            if (kind === "quota" || kind === "denied" || kind === "invalid")
+              throw ec2Error(`launch ${open.length} instances`, code, message);
+            // Where it does not say of which there is none, there is none of all.
+            for (const each of offer ? [offer] : left) this.#scarce.add(each, market);
+          }
+        }
+      }
+      if (open.length === 0) return;
+      const words = [...new Set(tried)].slice(0, 8).join(", ") || "all were refused less than three minutes ago";
+      throw ec2Error(`launch ${open.length} instances`, "InsufficientInstanceCapacity", words);
+    } catch (error) {
+      for (const wish of open) wish.failed(error);
+    }
+  }
+
+  /** One request. Takes those out of `open` for whom there is an instance. */
+  async #ask(open: Wish[], market: Market, offers: readonly Offer[]): Promise<FleetOutcome["refusals"]> {
+    const { api, owner, tags, userData, intend, expect } = this.#deps;
+    const [first] = open as [Wish, ...Wish[]];
+    const token = randomBytes(16).toString("hex");
+    const order = { token, market, offers, count: open.length, tags: tags(first, token, await owner()) };
+    const ticket = randomBytes(32);
+    const given = new Map<string, Wish>();
+    const answered = Promise.withResolvers<readonly string[]>();
+    const party: Party = {
+      ticket,
+      instances: answered.promise,
+      of: async (instance) => {
+        await answered.promise;
+        return given.get(instance);
+      },
+    };
+    const settled = await intend(token, { count: open.length, pool: first.pool });
+    let template: Template | undefined;
+    try {
+      const name = `tinderbox-${token}`;
+      template = await api.makeTemplate({ token, name, userData: await userData(ticket, first), tags: order.tags });
+      expect(party);
+      const { instances, refusals } = await this.#surely({ ...order, template });
+      for (const { id } of instances) {
+        const wish = open.shift();
+        if (!wish) break;
+        given.set(id, wish);
+        wish.launched(id);
+      }
+      // More than were asked for: nobody's.
+      const extra = instances.slice(order.count).map(({ id }) => id);
+      if (extra.length > 0) await api.terminate(extra);
+      return refusals;
+    } finally {
+      answered.resolve([...given.keys()]);
+      void this.#tidy(template, settled);
+    }
+  }
+
+  /** With the same token, so that an answer that was lost is given again and nothing is launched twice. */
+  async #surely(order: Parameters<Ec2Api["launch"]>[0]): Promise<FleetOutcome> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#deps.api.launch(order);
+      } catch (error) {
+        const { kind, reason, message } = error as Ec2Error;
+        if (kind === "capacity") return { instances: [], refusals: [{ code: reason, message, offer: undefined }] };
+        if ((kind !== "transient" && kind !== "throttled") || tries === mostTries) throw error;
+        const waitMs = pauseMs * 2 ** tries * (0.5 + Math.random());
+        await new Promise<void>((resolve) => void this.#deps.clock.timer(waitMs, resolve));
+      }
+    }
+  }
+
+  async #tidy(template: Template | undefined, settled: () => Promise<void>): Promise<void> {
+    try {
+      if (template) await this.#deps.api.removeTemplate(template);
+      await settled();
+    } catch (error) {
+      this.#deps.trouble(error);
+    }
+  }
+}

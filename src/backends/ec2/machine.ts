@@ -1,0 +1,140 @@
+/** One instance: what its pool knows as a machine. */
+import type { BootRequest, Machine, MachineExit } from "../../ports/backend.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Admission, Claim, Guest } from "../../ports/gate.ts";
+import type { Connection } from "../../ports/transport.ts";
+import type { InstanceFacts } from "./api.ts";
+
+export interface InstanceDeps {
+  readonly clock: Clock;
+  readonly request: BootRequest;
+  readonly flags: readonly string[];
+  readonly windowMs: number;
+  /** A machine whose boot has failed is left as it is, for somebody to look at. */
+  readonly keepForDebug: boolean;
+  accept(connection: Connection): void;
+  /** Has EC2 end it; resolves when it has confirmed that. */
+  terminate(id: string): Promise<void>;
+  console(id: string): Promise<string>;
+  /** It is of no interest any more. */
+  forget(instance: Ec2Instance): void;
+}
+
+/** What the boot program prints when it has done a step, with the seconds since the machine was started. */
+const bootLine = /tinderbox boot: (\w+) ([\d.]+)/;
+/** What of the console is shown: the end of it, which is where the trouble is. */
+const consoleLines = 20;
+
+export class Ec2Instance implements Machine {
+  readonly id: string;
+  readonly exited: Promise<MachineExit>;
+  readonly #deps: InstanceDeps;
+  readonly #gone = Promise.withResolvers<MachineExit>();
+  #guest: Guest | undefined;
+  #exit: MachineExit | undefined;
+  #ending = false;
+  #connected = false;
+
+  constructor(id: string, deps: InstanceDeps) {
+    this.id = id;
+    this.#deps = deps;
+    this.exited = this.#gone.promise;
+    deps.request.phase("launched");
+  }
+
+  /** It has not come in yet. */
+  get booting(): boolean {
+    return !this.#connected && !this.#ending;
+  }
+
+  /** It has come in and has proven who it is. */
+  admit({ phases }: Claim): Admission | undefined {
+    if (this.#ending || this.#connected) return undefined;
+    this.#connected = true;
+    const { request, flags, windowMs, accept } = this.#deps;
+    passed(request, Object.entries(phases));
+    const { runner, env, onParentLoss, token } = request;
+    return {
+      grant: { runner, token: token.toString("base64url"), env, flags, onParentLoss, windowMs },
+      attached: (guest) => (this.#guest = guest),
+      accept,
+      beat: () => request.beat(),
+      output: (stream, line) => request.output(stream, line),
+      exited: (exit) => {
+        this.#exit = exit;
+        this.#end();
+      },
+      notice: (kind, at) => request.leaving(noticeText(kind, at - this.#deps.clock.wall())),
+      closed: (error) => {
+        this.#guest = undefined;
+        if (error) this.#exit ??= { reason: `its connection was lost: ${error.message}` };
+        this.#end();
+      },
+    };
+  }
+
+  /** What EC2 says of it: one that ends before it has come in will never come. */
+  saw({ state, reason }: InstanceFacts): void {
+    if (state === "pending" || state === "running") return;
+    this.#exit ??= { reason: `EC2 says that it is ${state}${reason === undefined ? "" : ` (${reason})`}` };
+    if (state === "shutting-down" || state === "terminated") this.#over();
+    else this.#end();
+  }
+
+  ping(): void {
+    this.#guest?.ping();
+  }
+
+  kill(): void {
+    if (this.#deps.keepForDebug && !this.#connected) {
+      this.#exit ??= { reason: "it is kept for debugging, see keepForDebug" };
+      this.#over();
+      return;
+    }
+    this.#guest?.kill();
+    this.#end();
+  }
+
+  /** No request can be made any more: it notices by itself, and ends what it runs or finishes it. */
+  exitNow(): void {}
+
+  async lastWords(): Promise<readonly string[]> {
+    if (this.#connected) return [];
+    try {
+      const lines = (await this.#deps.console(this.id)).split(/\r?\n/).filter((line) => line.trim() !== "");
+      const found = lines.map((line) => bootLine.exec(line)).filter((match) => match !== null);
+      passed(
+        this.#deps.request,
+        found.map(([, phase, seconds]) => [phase!, Number(seconds)]),
+      );
+      return lines.slice(-consoleLines);
+    } catch (error) {
+      return [`(its console could not be read: ${error instanceof Error ? error.message : String(error)})`];
+    }
+  }
+
+  /** Whatever it says itself, EC2 is told: a machine that only thinks that it ends would be paid for. */
+  #end(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    void this.#deps.terminate(this.id).then(() => this.#over());
+  }
+
+  #over(): void {
+    this.#ending = true;
+    this.#guest?.kill();
+    this.#deps.forget(this);
+    this.#gone.resolve(this.#exit ?? {});
+  }
+}
+
+/** The machine's own times, of which the last is taken for now. */
+function passed(request: BootRequest, phases: readonly (readonly [name: string, seconds: number])[]): void {
+  const last = Math.max(0, ...phases.map(([, seconds]) => seconds));
+  for (const [name, seconds] of phases) request.phase(name, (last - seconds) * 1000);
+}
+
+function noticeText(kind: string, inMs: number): string {
+  const seconds = Math.max(0, Math.round(inMs / 1000));
+  return `its ${kind} notice: the machine is taken away in ${seconds} s`;
+}

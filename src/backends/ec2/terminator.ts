@@ -1,0 +1,88 @@
+/** Ends instances, many with one request, again and again until EC2 says of each that it is ending. */
+import type { Ec2Error } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Ec2Api } from "./api.ts";
+
+const mergeMs = 50;
+const mostAtOnce = 500;
+const firstPauseMs = 1_000;
+const longestPauseMs = 30_000;
+/** One that EC2 does not know so long after its launch has never been, or has been gone for long. */
+const unknownMs = 120_000;
+
+interface Condemned {
+  readonly since: number;
+  readonly ended: () => void;
+  pauseMs: number;
+}
+
+export class Terminator {
+  readonly #clock: Clock;
+  readonly #api: Ec2Api;
+  readonly #trouble: (error: unknown) => void;
+  readonly #all = new Map<string, Condemned & { readonly promise: Promise<void> }>();
+  #due = new Set<string>();
+
+  constructor(clock: Clock, api: Ec2Api, trouble: (error: unknown) => void) {
+    this.#clock = clock;
+    this.#api = api;
+    this.#trouble = trouble;
+  }
+
+  /** Resolves when EC2 has confirmed it, however long that takes. */
+  end(id: string): Promise<void> {
+    const known = this.#all.get(id);
+    if (known) return known.promise;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#all.set(id, { since: this.#clock.now(), pauseMs: firstPauseMs, promise, ended: resolve });
+    this.#add(id);
+    return promise;
+  }
+
+  /** It is known to be ending by another way. */
+  ended(id: string): void {
+    this.#all.get(id)?.ended();
+    this.#all.delete(id);
+    this.#due.delete(id);
+  }
+
+  get pending(): readonly string[] {
+    return [...this.#all.keys()];
+  }
+
+  #add(id: string): void {
+    this.#due.add(id);
+    if (this.#due.size === 1) this.#clock.timer(mergeMs, () => void this.#flush());
+  }
+
+  async #flush(): Promise<void> {
+    const ids = [...this.#due];
+    this.#due = new Set();
+    for (let at = 0; at < ids.length; at += mostAtOnce) await this.#ask(ids.slice(at, at + mostAtOnce));
+  }
+
+  async #ask(ids: readonly string[]): Promise<void> {
+    try {
+      const states = await this.#api.terminate(ids);
+      for (const [id, state] of states) if (state === "shutting-down" || state === "terminated") this.ended(id);
+    } catch (error) {
+      // One that is unknown fails the request for all.
+      const { reason, message } = error as Ec2Error;
+      if (reason !== "InvalidInstanceID.NotFound") this.#trouble(error);
+      else {
+        const unknown = ids.filter((id) => message.includes(id));
+        for (const id of unknown) if (this.#clock.now() - this.#all.get(id)!.since > unknownMs) this.ended(id);
+        const others = ids.filter((id) => !unknown.includes(id));
+        if (unknown.length > 0 && others.length > 0) await this.#ask(others);
+      }
+    }
+    for (const id of ids) this.#again(id);
+  }
+
+  #again(id: string): void {
+    const condemned = this.#all.get(id);
+    if (!condemned) return;
+    this.#clock.timer(condemned.pauseMs * (0.5 + Math.random()), () => this.#all.has(id) && this.#add(id));
+    condemned.pauseMs = Math.min(longestPauseMs, condemned.pauseMs * 2);
+  }
+}

@@ -1,0 +1,2 @@
+/** The real client, of which nothing is changed. */
+export * from "@aws-sdk/client-ec2";
