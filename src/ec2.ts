@@ -7,28 +7,31 @@
  * const media = pool("media", { backend: ec2({ terraform: "./terraform" }), max: 20 });
  * const thumb = await flame(() => resize(video), { pool: media });
  */
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { renderUserData } from "./backends/boot/user-data.ts";
 import { ec2Backend, type Ec2Site } from "./backends/ec2/backend.ts";
-import { accountBudget } from "./backends/ec2/budget.ts";
-import { type Ec2Options, type ResolvedEc2Options, resolveEc2Options } from "./backends/ec2/options.ts";
-import { ec2Sdk } from "./backends/ec2/sdk.ts";
-import { ownAddress, settingsOf } from "./backends/ec2/settings.ts";
-import { sweep } from "./backends/ec2/sweep.ts";
+import {
+  type Ec2Options,
+  type ReapOptions,
+  type ResolvedEc2Options,
+  resolveEc2Options,
+  resolveReapOptions,
+} from "./backends/ec2/options.ts";
+import { locationOf, ownAddress, settingsOf } from "./backends/ec2/settings.ts";
+import type { Orphan } from "./backends/ec2/sweep.ts";
 import { systemClock } from "./clock.ts";
-import { Ownership } from "./deploy/ownership.ts";
 import { packRelease } from "./deploy/release/pack.ts";
+import { openAccount } from "./ec2-account.ts";
 import { events } from "./events/index.ts";
 import type { Backend } from "./ports/backend.ts";
 import { entryUrl } from "./runtime.ts";
-import { openStore } from "./store.ts";
 import { s3Driver } from "./store/drivers/s3.ts";
 import { openGate } from "./transport/gate.ts";
 
-export type { Ec2Options, ReleaseOptions } from "./backends/ec2/options.ts";
+export type { Ec2Options, ReapOptions, ReleaseOptions } from "./backends/ec2/options.ts";
+export type { Orphan } from "./backends/ec2/sweep.ts";
 export { Ec2Error } from "./errors.ts";
 
 const sweepMs = 5 * 60_000;
@@ -58,6 +61,26 @@ export function ec2(options: Ec2Options): Backend {
   return ec2Backend(resolved, { clock: systemClock, trouble, open: () => openSite(resolved) });
 }
 
+/**
+ * Finds machines whose parent is gone, and ends them. Those of parents that live are never touched: a parent holds a lease in the bucket
+ * for as long as it lives, and this takes the lease of each parent that does not before it ends anything of it. That takes up to
+ * 30 seconds. Every parent does the same by itself when it begins to launch, and every five minutes.
+ *
+ * @returns Those that were found, also when they could only be looked at.
+ * @throws TypeError for options that make no sense; Ec2Error, StoreError.
+ * @example
+ * for (const { instance, pool } of await reap({ terraform: "./terraform", dryRun: true })) console.log(instance, pool);
+ */
+export async function reap(options: ReapOptions): Promise<readonly Orphan[]> {
+  const { dryRun, location, ...rest } = resolveReapOptions(options);
+  const account = await openAccount({ ...rest, ...(await locationOf(location)) });
+  try {
+    return await account.sweep(dryRun);
+  } finally {
+    await account.close();
+  }
+}
+
 function trouble(error: unknown): void {
   events.emit("backend.trouble", { backend: "ec2", error });
 }
@@ -65,14 +88,9 @@ function trouble(error: unknown): void {
 async function openSite(options: ResolvedEc2Options): Promise<Ec2Site> {
   const clock = systemClock;
   const settings = await settingsOf(options);
-  const { bucket, base } = settings;
-  const { prefix, endpoint = process.env["AWS_ENDPOINT_URL_S3"] } = options.release;
-  const budget = accountBudget(clock, options.launchesPerMinute);
-  const api = ec2Sdk({ clock, region: settings.region, endpoint: options.endpoint, base, budget });
-  const region = await api.region();
-  const s3 = { region, ...(endpoint === undefined ? {} : { endpoint }) };
-  const store = openStore(`s3://${bucket}/${prefix}`, s3);
-  const ownership = new Ownership(store);
+  const { endpoint, launchesPerMinute, release: wanted } = options;
+  const account = await openAccount({ ...settings, release: wanted, endpoint, launchesPerMinute });
+  const { api, ownership, region, s3, bucket, prefix } = account;
   const dials = options.dial === "parent";
   const host = dials ? "" : (options.parent.host ?? ownAddress());
   const gate = await openGate({
@@ -80,24 +98,19 @@ async function openSite(options: ResolvedEc2Options): Promise<Ec2Site> {
     windowMs: options.windowMs,
     ...(dials ? { listen: false } : { host, listen: { port: options.parent.port } }),
   });
-  const scope = createHash("sha256").update(`${bucket}/${prefix}`).digest("hex").slice(0, 12);
   const release = releaseOf(options, { bucket, ...s3 });
   release.catch(() => undefined);
-  const sweeping = setSweep(async () => {
-    const own = `${scope}/${await ownership.name()}`;
-    const claim = (name: string) => ownership.claim(name);
-    await sweep({ clock, api, scope, own, claim, forget: (name) => ownership.forget(name), dryRun: false });
-  });
+  const stopSweeps = repeat(() => account.sweep(false));
   return {
     settings,
     api,
     gate,
-    owner: async () => `${scope}/${await ownership.name()}`,
+    owner: () => account.owner(),
     intend: (token, facts) => ownership.intend(token, facts),
     userData: async (ticket, { lifetimeMs, bootTimeoutMs }) =>
       renderUserData({
         region,
-        ...(endpoint === undefined ? {} : { endpoint }),
+        ...(s3.endpoint === undefined ? {} : { endpoint: s3.endpoint }),
         bucket,
         prefix: `${prefix}/`,
         release: await release,
@@ -112,11 +125,9 @@ async function openSite(options: ResolvedEc2Options): Promise<Ec2Site> {
         keepForDebug: options.keepForDebug,
       }),
     async close() {
-      sweeping();
+      stopSweeps();
       await gate.close();
-      await ownership.close();
-      await store[Symbol.asyncDispose]();
-      api.close();
+      await account.close();
     },
   };
 }
@@ -156,7 +167,7 @@ function nearestPackage(): string {
 }
 
 /** At once, and from time to time: what another parent has left behind is ended by whoever is there. */
-function setSweep(look: () => Promise<void>): () => void {
+function repeat(look: () => Promise<unknown>): () => void {
   let timer = systemClock.timer(0, next);
   function next(): void {
     void look().catch(trouble);

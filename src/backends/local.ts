@@ -35,13 +35,18 @@ export function localBackend(wiring: LocalWiring): Backend {
 
 /**
  * Starts an agent's process: a machine of its own, or one executor of the machine that this process is. An executor
- * belongs to the process group of its machine and ends with it.
+ * belongs to the process group of its machine and ends with it. `flags` are Node's.
  */
-export async function launch(request: BootRequest, agent: string, as: "machine" | "executor"): Promise<Machine> {
+export async function launch(
+  request: BootRequest,
+  agent: string,
+  as: "machine" | "executor",
+  flags: readonly string[] = inheritedFlags(),
+): Promise<Machine> {
   const { onParentLoss } = request;
   request.phase("requested");
   const { mark, value } = newMark(request.env, "runner");
-  const child = spawn(process.execPath, [...inheritedFlags(), agent, request.address, request.runner], {
+  const child = spawn(process.execPath, [...flags, agent, request.address, request.runner], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
     env: { ...request.env, [markVariable]: value, TINDERBOX_RUNNER: `${as} ${onParentLoss} ${process.pid}` },
     detached: as === "machine",

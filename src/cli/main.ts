@@ -15,6 +15,8 @@ const main = defineCommand({
   subCommands: {
     ps: () => import("./ps.ts").then(({ psCommand }) => psCommand),
     inspect: () => import("./inspect.ts").then(({ inspectCommand }) => inspectCommand),
+    pack: () => import("./pack.ts").then(({ packCommand }) => packCommand),
+    reap: () => import("./reap.ts").then(({ reapCommand }) => reapCommand),
     simulate: () => import("./simulate.ts").then(({ simulateCommand }) => simulateCommand),
   },
 });

@@ -42,6 +42,11 @@ export class Ownership {
     return this.#owner;
   }
 
+  /** The name, when there is one by now. */
+  get held(): string | undefined {
+    return this.#lease && this.#owner;
+  }
+
   async #take(): Promise<Lease> {
     for (;;) {
       if (this.#closed) throw new Error("Cannot own machines: this parent is closing");

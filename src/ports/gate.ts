@@ -73,6 +73,8 @@ export interface Guest {
   ping(): void;
   /** Has the machine end at once what it runs, and itself. */
   kill(): void;
+  /** It is known to be no more: its connections end now, and nothing is waited for. */
+  gone(): void;
   /** Lets go of it: what it runs is told that the parent is gone, and the machine ends when that has ended. */
   release(): void;
 }

@@ -59,6 +59,7 @@ export interface HostHandlers {
   closed(error?: Error): void;
 }
 
+/** Until there is a grant, links may be away for longer than this: it is the deadline that counts. */
 const defaultWithinMs = 120_000;
 const guardIdleMs = 1_000;
 /** A machine that listens has one caller. */
@@ -106,7 +107,7 @@ function dialling(identity: Identity, options: EnrolOptions): Way {
         for (const connection of made) connection.probe();
       },
     },
-    { windowMs: withinMs, idleMs: guardIdleMs },
+    { windowMs: 2 * withinMs, idleMs: guardIdleMs },
   );
   guard.wanted();
   return {
@@ -144,7 +145,7 @@ async function listening(
   const { clock } = identity;
   const { ticket, fingerprint, withinMs = defaultWithinMs } = options;
   const ticketId = ticketIdOf(ticket);
-  const vigil = { clock, windowMs: withinMs, silence: "wait" } as const;
+  const vigil = { clock, windowMs: 2 * withinMs, silence: "wait" } as const;
   const guards = new Streams({ ...vigil, idleMs: guardIdleMs });
   const data = new Streams(vigil);
   const waiting = new Map<string, () => void>();
@@ -292,7 +293,7 @@ class Enrolment {
 
   #closed(error: Error | undefined): void {
     this.#ended = { error };
-    for (const connection of this.#data) connection.fail(error ?? partedError());
+    for (const connection of this.#data) connection.fail(partedError(error));
     this.#way.close();
     const cause = this.#way.failure();
     this.#reject(

@@ -1,5 +1,6 @@
 /** The connections of one machine that the other side dials: those there are, and for a while those there were. */
-import { type Link, Resumable } from "./resumable.ts";
+import { Resumable } from "./resumable.ts";
+import type { Link } from "./resumable-links.ts";
 import type { VigilOptions } from "./resumable-vigil.ts";
 import type { Answer, Call } from "./tls-greeting.ts";
 

@@ -128,6 +128,7 @@ export class Visitor {
       instance,
       ping: () => this.#say(["ping"]),
       kill: () => this.#say(["kill"]),
+      gone: () => this.#guard.fail(partedError()),
       release: () => this.#say(["release"]),
     };
   }
@@ -136,13 +137,14 @@ export class Visitor {
     this.#state = "gone";
     this.#failure = error;
     this.#claim?.cancel();
-    this.#options.over(error ?? partedError());
+    this.#options.over(partedError(error));
     this.#admission?.closed(error);
   }
 }
 
-/** Of data connections that are open when their machine leaves. */
-export function partedError(): Error {
-  const error = new Error("Cannot go on with a connection: its machine has left");
+/** Of data connections that are open when their machine leaves. What was read of the guard connection says nothing about theirs. */
+export function partedError(cause?: Error): Error {
+  const why = cause ? `: ${cause.message}` : "";
+  const error = new Error(`Cannot go on with a connection: its machine has left${why}`, cause && { cause });
   return Object.assign(error, { code: "ECONNRESET" });
 }

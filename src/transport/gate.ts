@@ -7,13 +7,13 @@ import { networkInterfaces } from "node:os";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Admission, Claim, DialOptions, Enrol, Gate } from "../ports/gate.ts";
 import { newCertificate } from "./certificate.ts";
-import { Dialler, type Identity } from "./gate-dialler.ts";
+import type { Identity } from "./gate-dialler.ts";
 import { Door } from "./gate-door.ts";
+import { reach } from "./gate-reach.ts";
 import { type Reply, Streams } from "./gate-streams.ts";
 import { Visitor } from "./gate-visitor.ts";
 import type { Said } from "./gate-words.ts";
-import type { Resumable } from "./resumable.ts";
-import { type Call, checkTicket, newStream, ticketIdOf } from "./tls-greeting.ts";
+import { type Call, checkTicket, ticketIdOf } from "./tls-greeting.ts";
 import { type Secured, formatAddress, parseAddress, tlsContext } from "./tls.ts";
 
 export interface GateOptions {
@@ -29,7 +29,6 @@ export interface GateOptions {
 const defaultWindowMs = 5_000;
 const guardIdleMs = 1_000;
 const enrolMs = 10_000;
-const withinMs = 60_000;
 /** Who has not proven anything yet, beyond those who may come: for each ticket, and for each connection that may lose its link. */
 const strangers = 64;
 const strangersOfTicket = 4;
@@ -217,82 +216,21 @@ class TlsGate implements Gate {
     parseAddress(address);
     options.signal?.throwIfAborted();
     if (this.#closing) throw new Error(`Cannot dial ${address}: the gate is closed`);
-    const { clock } = this.#identity;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const patience = options.withinMs ?? withinMs;
     const expected: Expected = { ticket, enrol, instances: new Set(), open: true, machines: 1 };
-    const data = new Set<Resumable>();
-    let peer = "";
-    let window = this.#windowMs;
-    const common = { addresses: [address], ticket, fingerprint: () => peer };
-    const stream = newStream();
-    const guard = new Dialler(
-      this.#identity,
-      {
-        ...common,
-        kind: "guard",
-        stream,
-        linked: (secured) => {
-          peer ||= secured.peer;
-          visitor.greeted();
-          for (const connection of data) connection.probe();
-        },
-      },
-      { windowMs: patience, idleMs: guardIdleMs },
-    );
-    const open = (id: string): void => {
-      if (data.size >= mostStreams) return;
-      let fresh = true;
-      const linked = (): void => {
-        // After the link has been taken, so that what is written at once goes over it.
-        if (fresh) process.nextTick(() => visitor.accept(dialler.connection));
-        fresh = false;
-      };
-      const over = (): void => void data.delete(dialler.connection);
-      const dialler = new Dialler(
-        this.#identity,
-        { ...common, kind: "data", stream: id, linked, over },
-        { windowMs: window },
-      );
-      data.add(dialler.connection);
-      dialler.wanted();
-    };
-    const giveUp = (cause: unknown): void =>
-      guard.connection.fail(
-        Object.assign(
-          new Error(`Cannot let the machine at ${address} in: it has not come within ${patience} ms`, { cause }),
-          {
-            code: "ETIMEDOUT",
-          },
-        ),
-      );
-    const timer = clock.timer(patience, () => giveUp(guard.failure));
-    const abort = (): void => guard.connection.fail(options.signal?.reason as Error);
-    options.signal?.addEventListener("abort", abort, { once: true });
-    const settled = (): void => {
-      timer.cancel();
-      options.signal?.removeEventListener("abort", abort);
-    };
-    const visitor: Visitor = new Visitor(guard.connection, {
-      clock,
+    const { visitor, admitted } = reach(this.#identity, {
+      ...options,
+      address,
+      ticket,
+      guardIdleMs,
+      mostStreams,
       enrol: (said) => this.#enrol(said, address, expected),
-      open,
-      admitted: (windowMs) => {
-        guard.connection.windowMs = window = windowMs;
-        settled();
-        resolve();
-      },
-      over: (error) => {
-        settled();
-        reject(error);
-        for (const connection of data) connection.fail(error);
-        this.#dialled.delete(visitor);
+      over: (gone) => {
+        this.#dialled.delete(gone);
         this.#ended();
       },
     });
     this.#dialled.add(visitor);
-    guard.wanted();
-    return promise;
+    return admitted;
   }
 
   #ended(): void {
@@ -309,17 +247,19 @@ class TlsGate implements Gate {
       ...this.#dialled,
       ...[...this.#known.values()].filter(({ forget }) => !forget).map(({ visitor }) => visitor),
     ];
-    const shut = this.#door?.close();
-    const force = live().map((visitor) => visitor.leave());
-    await within(clock, partingMs, async () => {
+    const nobody = async (): Promise<void> => {
       while (live().length > 0) {
         const { promise, resolve } = Promise.withResolvers<void>();
         this.#ends.add(resolve);
         await promise;
         this.#ends.delete(resolve);
       }
-    });
+    };
+    const shut = this.#door?.close();
+    const force = live().map((visitor) => visitor.leave());
+    await within(clock, partingMs, nobody);
     for (const end of force) end();
+    await nobody();
     await shut;
     for (const { forget } of this.#known.values()) forget?.cancel();
     this.#known.clear();

@@ -39,7 +39,7 @@ export interface Frames {
   pong(): void;
   /** The other side has closed at once; up to this position it has read. */
   close(position: number): void;
-  /** Both directions have ended, and this side knows that the other one knows. */
+  /** It is over, by both ends or by a close, and this side knows: who has dialled need not come back. */
   bye(): void;
 }
 

@@ -6,6 +6,7 @@
 import { ProtocolError } from "../errors.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Connection, ConnectionHandlers } from "../ports/transport.ts";
+import { givenUpError, lostError } from "./resumable-errors.ts";
 import {
   type Frames,
   FrameReader,
@@ -18,26 +19,10 @@ import {
   pingFrame,
   pongFrame,
 } from "./resumable-frames.ts";
+import { Incoming } from "./resumable-incoming.ts";
+import type { Link, Links } from "./resumable-links.ts";
 import { Retained } from "./resumable-queue.ts";
 import { Vigil, type VigilOptions } from "./resumable-vigil.ts";
-
-/** One reliable stream of bytes that may break at any time. */
-export interface Link extends Connection {
-  /** Both in one write, where that is cheaper than two. */
-  writeBoth(head: Uint8Array, body: Uint8Array): boolean;
-  /** Reads no more for now, so that the other side has to wait. */
-  pause(paused: boolean): void;
-}
-
-/** Whoever makes links. All may be called again and again. */
-export interface Links {
-  /** There is none, or it is silent though something was asked: make another. */
-  wanted(): void;
-  /** The one there is speaks again: what was begun is not needed. */
-  unwanted(): void;
-  /** Nothing more is to come of this connection: it has ended on both sides, or has been given up. */
-  over(): void;
-}
 
 /** Kept for the other side before `write` says that it is behind. */
 const retainedBytes = 4 * 2 ** 20;
@@ -53,9 +38,8 @@ export class Resumable implements Connection {
   readonly #options: VigilOptions;
   readonly #links: Links;
   readonly #queue = new Retained();
+  readonly #incoming = new Incoming();
   #handlers: ConnectionHandlers | undefined;
-  #early: Buffer[] = [];
-  #earlyLength = 0;
 
   #link: Link | undefined;
   #reader: FrameReader | undefined;
@@ -65,19 +49,13 @@ export class Resumable implements Connection {
   /** Its user wants no more for now. */
   #unwilling = false;
 
-  /** Our direction. */
+  /** `write` has said so, and `drain` has not taken it back. */
   #behind = false;
-  #ending = false;
-  #finSent = false;
-  #finConfirmed = false;
-  /** Their direction. */
-  #received = 0;
-  #finReceived = false;
-  #ackSent = 0;
   #ackTimer: Timer | undefined;
 
   /** Of the user: nothing more is handed over. */
   #closed = false;
+  #delivered: number | undefined;
   #failure: Error | undefined;
   #told = false;
   /** Of the links: nothing more is to be said. */
@@ -96,27 +74,22 @@ export class Resumable implements Connection {
       drop: () => this.#broken(this.#link),
       wanted: () => links.wanted(),
       unwanted: () => links.unwanted(),
-      giveUp: () => this.fail(this.#givenUp()),
+      giveUp: () => this.fail(givenUpError(this.#vigil.windowMs, this.#queue.sent < this.#queue.written)),
     });
   }
 
   /** How much of the other side has come, its end included: where it is to go on. */
   get received(): number {
-    return this.#received + (this.#finReceived ? 1 : 0);
+    return this.#incoming.position;
   }
 
   /** How much of the other side has been handed over: what it is told when this side has closed. */
   get delivered(): number {
-    return this.#received - this.#earlyLength + (this.#finReceived && this.#earlyLength === 0 ? 1 : 0);
+    return this.#delivered ?? this.#incoming.delivered;
   }
 
   get linked(): boolean {
     return this.#link !== undefined;
-  }
-
-  /** Has ended for its user. */
-  get closed(): boolean {
-    return this.#closed;
   }
 
   /** A window that was agreed upon later. */
@@ -134,7 +107,7 @@ export class Resumable implements Connection {
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#closed || this.#ending) return true;
+    if (this.#closed || this.#queue.ended) return true;
     this.#queue.push(chunk);
     this.#pump();
     if (!this.#full) return true;
@@ -144,21 +117,21 @@ export class Resumable implements Connection {
 
   pause(paused: boolean): void {
     this.#unwilling = paused;
-    this.#pause(paused || this.#earlyLength >= earlyBytes);
+    this.#pause(paused || this.#incoming.keptBytes >= earlyBytes);
   }
 
   end(): void {
-    if (this.#closed || this.#ending) return;
-    this.#ending = true;
+    if (this.#closed || this.#queue.ended) return;
+    this.#queue.end();
     this.#pump();
   }
 
   destroy(): void {
     if (this.#closed) return;
     this.#close(undefined);
-    if (this.#link) this.#farewell(closeFrame(this.delivered));
-    else if (this.#options.silence !== "redial") this.#finish();
-    // Without a link the dialling side goes on for as long as the window lasts: the other side is to be told.
+    // The dialling side goes on until it knows that the other side has heard of it, for as long as the window lasts.
+    if (this.#dials) this.#link?.write(closeFrame(this.delivered));
+    else this.#farewell(closeFrame(this.delivered));
   }
 
   hold(alive: boolean): void {
@@ -175,7 +148,7 @@ export class Resumable implements Connection {
     if (this.#over) return link.destroy();
     this.unlink();
     try {
-      this.#confirm(position);
+      this.#queue.confirm(position);
     } catch (error) {
       link.destroy();
       return this.fail(error as Error);
@@ -186,7 +159,8 @@ export class Resumable implements Connection {
     this.#blocked = this.#paused = false;
     this.#pinged = false;
     this.#vigil.renew();
-    this.#ackSent = this.received;
+    // The other side has just been told.
+    this.#incoming.takeAck();
     link.hold(this.#held && !this.#closed);
     link.attach({
       data: (chunk) => {
@@ -209,10 +183,9 @@ export class Resumable implements Connection {
         this.#broken(link);
       },
     });
-    if (this.#closed && !this.#finished) return this.#farewell(closeFrame(this.delivered));
+    if (this.#closed && !this.#finished) return void link.write(closeFrame(this.delivered));
     this.#queue.rewind();
-    this.#finSent = this.#finConfirmed;
-    if (this.#unwilling || this.#earlyLength >= earlyBytes) this.#pause(true);
+    if (this.#unwilling || this.#incoming.keptBytes >= earlyBytes) this.#pause(true);
     this.#pump();
     this.#settle();
   }
@@ -237,15 +210,14 @@ export class Resumable implements Connection {
 
   /** The other side has none such any more. `position` is what it had read, when it knows. */
   gone(position: number | undefined): void {
-    if (position === undefined || position < this.#queue.written) this.#close(lost(position !== undefined));
-    else this.#close(undefined);
+    this.#lose(position);
     this.#finish();
   }
 
   /** Destroys it, and does not go on trying to tell the other side. */
   abandon(): void {
-    this.destroy();
-    this.#finish();
+    this.#close(undefined);
+    this.#farewell(closeFrame(this.delivered));
   }
 
   /** Ends it with this error; the other side is told that it is closed. */
@@ -258,89 +230,65 @@ export class Resumable implements Connection {
 
   readonly #frames: Frames = {
     data: (piece) => {
-      if (this.#finReceived) throw new ProtocolError("Cannot take more bytes: the other side had ended before");
-      this.#received += piece.length;
-      if (this.#received - this.#ackSent >= ackBytes) this.#sendAck();
+      this.#incoming.came(piece.length);
+      if (this.#incoming.unconfirmed >= ackBytes) this.#sendAck();
       else this.#ackTimer ??= this.#options.clock.timer(ackMs, this.#ackNow);
       if (this.#closed) return;
-      if (this.#handlers && this.#earlyLength === 0) return this.#handlers.data(piece);
-      this.#early.push(piece);
-      this.#earlyLength += piece.length;
-      if (this.#earlyLength >= earlyBytes) this.#pause(true);
+      if (this.#handlers && this.#incoming.keptBytes === 0) return this.#handlers.data(piece);
+      this.#incoming.keep(piece);
+      if (this.#incoming.keptBytes >= earlyBytes) this.#pause(true);
     },
     ack: (position) => {
-      this.#confirm(position);
+      this.#queue.confirm(position);
       this.#relieve();
       this.#settle();
     },
     fin: () => {
-      if (this.#finReceived) throw new ProtocolError("Cannot end twice: the other side had ended before");
-      this.#finReceived = true;
+      this.#incoming.end();
       this.#sendAck();
-      if (this.#handlers && this.#earlyLength === 0) this.end();
+      if (this.#handlers && this.#incoming.keptBytes === 0) this.end();
       this.#settle();
     },
     ping: () => void this.#link?.write(pongFrame),
     pong: () => undefined,
     close: (position) => {
-      if (position > this.#queue.sent + (this.#finSent ? 1 : 0)) throw ahead(position);
-      this.gone(position);
+      this.#queue.check(position);
+      this.#lose(position);
+      if (this.#dials) this.#finish();
+      else this.#farewell(byeFrame);
     },
     bye: () => {
-      if (!this.#finished) throw new ProtocolError("Cannot part: not all that was sent has been confirmed");
+      if (!this.#closed) throw new ProtocolError("Cannot part: not all that was sent has been confirmed");
       this.#finish();
     },
   };
 
-  #confirm(position: number): void {
-    const all = this.#queue.written;
-    const end = this.#finSent && position === all + 1;
-    if (position > this.#queue.sent && !end) throw ahead(position);
-    const bytes = end ? all : position;
-    if (bytes < this.#queue.confirmed || (this.#finConfirmed && !end)) {
-      throw new ProtocolError(`Cannot confirm up to ${position}: more has been confirmed before`);
-    }
-    if (bytes > this.#queue.confirmed) this.#queue.confirm(bytes);
-    if (end) this.#finConfirmed = true;
-  }
-
   // What this side says.
 
   get #full(): boolean {
-    return !this.#link || this.#blocked || this.#queue.written - this.#queue.confirmed >= retainedBytes;
+    return !this.#link || this.#blocked || this.#queue.kept >= retainedBytes;
   }
 
   #pump(): void {
     while (this.#link && !this.#blocked) {
       const piece = this.#queue.take(pieceBytes);
       if (!piece) break;
-      const { head, whole } = dataFrame(piece, this.#takeAck());
+      const { head, whole } = dataFrame(piece, this.#incoming.takeAck());
       this.#blocked = !(whole ? this.#link.write(head) : this.#link.writeBoth(head, piece));
     }
-    if (this.#ending && !this.#finSent && this.#link && this.#queue.sent === this.#queue.written) {
-      this.#finSent = true;
-      this.#link.write(finFrame);
-    }
+    if (this.#link && this.#queue.takeEnd()) this.#link.write(finFrame);
     this.#relieve();
   }
 
   #relieve(): void {
     if (!this.#behind || this.#full || this.#closed || this.#queue.sent < this.#queue.written) return;
-    if (this.#queue.written - this.#queue.confirmed > retainedBytes / 2) return;
+    if (this.#queue.kept > retainedBytes / 2) return;
     this.#behind = false;
     this.#handlers?.drain();
   }
 
-  /** The position that is to be confirmed with what is sent now, if there is anything new in it. */
-  #takeAck(): number | undefined {
-    const { received } = this;
-    if (received === this.#ackSent) return undefined;
-    this.#ackSent = received;
-    return received;
-  }
-
   #sendAck(): void {
-    const position = this.#link && this.#takeAck();
+    const position = this.#link && this.#incoming.takeAck();
     if (position !== undefined) this.#link?.write(ackFrame(position));
   }
 
@@ -361,14 +309,10 @@ export class Resumable implements Connection {
   }
 
   #deliverEarly(): void {
-    while (this.#early.length > 0 && !this.#closed) {
-      const piece = this.#early.shift()!;
-      this.#earlyLength -= piece.length;
-      this.#handlers?.data(piece);
-    }
+    while (this.#incoming.keptBytes > 0 && !this.#closed) this.#handlers?.data(this.#incoming.shift()!);
     if (this.#closed) return;
     this.#pause(this.#unwilling);
-    if (this.#finReceived) this.end();
+    if (this.#incoming.ended) this.end();
     this.#relieve();
     this.#settle();
   }
@@ -377,7 +321,7 @@ export class Resumable implements Connection {
 
   /** Both directions have ended, and all has arrived. */
   get #finished(): boolean {
-    return this.#finConfirmed && this.#finReceived && this.#earlyLength === 0;
+    return this.#queue.endConfirmed && this.#incoming.ended && this.#incoming.keptBytes === 0;
   }
 
   #settle(): void {
@@ -385,17 +329,28 @@ export class Resumable implements Connection {
     this.#sendAck();
     this.#close(undefined);
     // The dialling side stays until it knows that its last ack has come: it alone can bring it once more.
-    if (this.#options.silence !== "redial") this.#farewell(byeFrame);
+    if (!this.#dials) this.#farewell(byeFrame);
+  }
+
+  #lose(position: number | undefined): void {
+    const all = position !== undefined && position >= this.#queue.written;
+    this.#close(all ? undefined : lostError(position !== undefined));
+  }
+
+  get #dials(): boolean {
+    return this.#options.silence === "redial";
   }
 
   /** The user is told, once; what it wrote is of no use any more. */
   #close(error: Error | undefined): void {
     if (this.#closed) return;
+    this.#delivered = this.delivered;
     this.#closed = true;
     this.#failure = error;
-    this.#early = [];
+    this.#incoming.clear();
     this.#link?.hold(false);
     this.#vigil.hold(false);
+    this.#unwilling = false;
     this.#pause(false);
     this.#queue.clear();
     if (this.#handlers) this.#tell();
@@ -439,22 +394,6 @@ export class Resumable implements Connection {
   /** Whether the other side owes a sign of life. While nothing is read none is expected. */
   get #asked(): boolean {
     if (this.#paused) return false;
-    return this.#pinged || this.#queue.sent > this.#queue.confirmed || this.#finSent !== this.#finConfirmed;
+    return this.#closed || this.#pinged || this.#queue.asking;
   }
-
-  #givenUp(): Error {
-    const unread = this.#queue.sent < this.#queue.written;
-    const message = `Cannot go on with a connection: it has been without a link for ${Math.round(this.#vigil.windowMs)} ms; see whether the other machine is up and can be reached`;
-    return Object.assign(new Error(message), { code: "ETIMEDOUT", ...(unread ? { unread } : {}) });
-  }
-}
-
-function ahead(position: number): ProtocolError {
-  return new ProtocolError(`Cannot confirm up to ${position}: that much was not sent`);
-}
-
-/** As the kernel says it of a socket: the other side has closed, and what was written last was not read, or perhaps not. */
-function lost(unread: boolean): Error {
-  const error = new Error("Cannot go on with a connection: the other side has closed it");
-  return Object.assign(error, { code: "ECONNRESET", ...(unread ? { unread } : {}) });
 }

@@ -7,7 +7,7 @@ import { type SecureContext, TLSSocket, connect, createSecureContext } from "nod
 import type { Clock } from "../ports/clock.ts";
 import type { ConnectionHandlers } from "../ports/transport.ts";
 import { type Certificate, fingerprintOf, sameFingerprint } from "./certificate.ts";
-import type { Link } from "./resumable.ts";
+import type { Link } from "./resumable-links.ts";
 
 /** A connection after the handshake. */
 export interface Secured {

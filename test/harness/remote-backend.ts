@@ -64,6 +64,7 @@ export function remoteBackend({ windowMs = 5_000, dial = (address) => address }:
     const exited = new Promise<MachineExit>((resolve) =>
       child.once("exit", () => {
         rmSync(folder, { recursive: true, force: true });
+        record.guest?.gone();
         resolve(exit ?? { reason: "its machine ended" });
       }),
     );
@@ -93,7 +94,7 @@ export function remoteBackend({ windowMs = 5_000, dial = (address) => address }:
       id: String(child.pid),
       exited,
       ping: () => record.guest?.ping(),
-      kill: () => (record.guest ? record.guest.kill() : end()),
+      kill: end,
       exitNow: () => undefined,
     };
   }

@@ -3,7 +3,7 @@
  * market where that is allowed, and with a token that makes repeating it safe.
  */
 import { randomBytes } from "node:crypto";
-import type { Clock } from "../../ports/clock.ts";
+import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Ec2Api, FleetOutcome, Market, Offer, Tags, Template } from "./api.ts";
 import { Scarce } from "./capacity.ts";
 import { ec2Error, kindOf } from "./failures.ts";
@@ -47,18 +47,25 @@ export interface LauncherDeps {
   trouble(error: unknown): void;
 }
 
-/** Boots of one turn of a pool come one by one: this is how long the first waits for the others. */
+/** Boots of one turn of a pool come one by one: after each this much is waited for another, and at most so long for all. */
 const mergeMs = 35;
+const mostMergeMs = 250;
 /** EC2 advises several requests of this size instead of one that is larger. */
 const mostAtOnce = 100;
 /** Requests with other offers that one may take until it is given up. */
 const mostTries = 6;
 const pauseMs = 500;
 
+interface Waiting {
+  readonly wishes: Wish[];
+  readonly since: number;
+  timer: Timer | undefined;
+}
+
 export class Launcher {
   readonly #deps: LauncherDeps;
   readonly #scarce: Scarce;
-  readonly #waiting = new Map<string, Wish[]>();
+  readonly #waiting = new Map<string, Waiting>();
 
   constructor(deps: LauncherDeps) {
     this.#deps = deps;
@@ -68,12 +75,15 @@ export class Launcher {
   add(wish: Wish): void {
     // What goes into the user data and the tags must be the same for all.
     const group = JSON.stringify([wish.pool, wish.lifetimeMs, wish.bootTimeoutMs]);
-    const waiting = this.#waiting.get(group);
-    if (waiting) return void waiting.push(wish);
-    const wishes = [wish];
-    this.#waiting.set(group, wishes);
-    this.#deps.clock.timer(mergeMs, () => {
+    const { clock } = this.#deps;
+    const now = clock.now();
+    const waiting = this.#waiting.get(group) ?? { wishes: [], since: now, timer: undefined };
+    this.#waiting.set(group, waiting);
+    waiting.wishes.push(wish);
+    waiting.timer?.cancel();
+    waiting.timer = clock.timer(Math.max(0, Math.min(mergeMs, waiting.since + mostMergeMs - now)), () => {
       this.#waiting.delete(group);
+      const { wishes } = waiting;
       while (wishes.length > 0) void this.#grant(wishes.splice(0, mostAtOnce));
     });
   }

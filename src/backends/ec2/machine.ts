@@ -122,9 +122,9 @@ export class Ec2Instance implements Machine {
 
   #over(): void {
     this.#ending = true;
-    this.#guest?.kill();
     this.#deps.forget(this);
     this.#gone.resolve(this.#exit ?? {});
+    this.#guest?.gone();
   }
 }
 

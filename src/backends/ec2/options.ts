@@ -65,6 +65,13 @@ export interface ReleaseOptions {
   readonly node?: string;
 }
 
+export interface ReapOptions extends Pick<Ec2Options, "terraform" | "region" | "endpoint"> {
+  /** The bucket and the prefix of the parents whose machines are looked for. */
+  readonly release?: Pick<ReleaseOptions, "bucket" | "prefix" | "endpoint">;
+  /** Only looks. @default false */
+  readonly dryRun?: boolean;
+}
+
 /** What may come from terraform's outputs is not checked before they are read. */
 export interface ResolvedEc2Options extends Required<
   Pick<Ec2Options, "dial" | "runnerPort" | "keepForDebug" | "allowMetadata" | "launchesPerMinute" | "instanceTypes">
@@ -180,6 +187,24 @@ export function resolveEc2Options(given: Ec2Options): ResolvedEc2Options {
     launchesPerMinute: resolveCount(given.launchesPerMinute ?? 200, of("launchesPerMinute"), 1, true),
     windowMs: resolveDuration(given.reconnectWindow ?? "5s", of("reconnectWindow")),
     parentLostMs: resolveDuration(given.parentLostAfter ?? "60s", of("parentLostAfter")),
+  };
+}
+
+export function resolveReapOptions(given: ReapOptions) {
+  refuseUnknown(given, ["terraform", "region", "endpoint", "release", "dryRun"], "reap");
+  const { release = {}, terraform } = given;
+  refuseUnknown(release, ["bucket", "prefix", "endpoint"], "release of reap");
+  const bucket = string(release.bucket, "release.bucket");
+  if (bucket === undefined && terraform === undefined)
+    throw new TypeError("Cannot reap: neither release.bucket nor terraform, the folder of its module, is named");
+  return {
+    location: { terraform: string(terraform, "terraform"), region: string(given.region, "region"), bucket },
+    endpoint: string(given.endpoint, "endpoint"),
+    release: {
+      prefix: prefix(string(release.prefix, "release.prefix") ?? "tinderbox"),
+      endpoint: string(release.endpoint, "release.endpoint"),
+    },
+    dryRun: resolveBoolean(given.dryRun ?? false, of("dryRun")),
   };
 }
 

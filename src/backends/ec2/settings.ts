@@ -6,36 +6,56 @@ import type { Ec2Api, Offer } from "./api.ts";
 import type { ResolvedEc2Options } from "./options.ts";
 import type { TemplateBase } from "./sdk.ts";
 
-export interface Settings {
+/** Where everything is. */
+export interface Location {
   readonly region: string | undefined;
+  readonly bucket: string;
+}
+
+/** What machines are made of, and where they may be. */
+export interface Settings extends Location {
   readonly subnets: readonly string[];
   readonly base: TemplateBase;
-  readonly bucket: string;
+}
+
+/** What of the options says where everything is. */
+export interface LocationOptions {
+  readonly terraform: string | undefined;
+  readonly region: string | undefined;
+  readonly bucket: string | undefined;
 }
 
 const terraformMs = 30_000;
 
 /** What is said in the options comes before what terraform says. */
+export async function locationOf(options: LocationOptions): Promise<Location> {
+  return locate(options, await outputsOf(options.terraform));
+}
+
+function locate({ terraform, region, bucket }: LocationOptions, outputs: Outputs): Location {
+  const found = bucket ?? textOf(outputs, "bucket");
+  if (found === undefined) throw missing(terraform, "bucket");
+  return { region: region ?? textOf(outputs, "region"), bucket: found };
+}
+
 export async function settingsOf(options: ResolvedEc2Options): Promise<Settings> {
-  const outputs = options.terraform === undefined ? {} : await outputsOf(options.terraform);
+  const outputs = await outputsOf(options.terraform);
   const { image, securityGroups, instanceProfile, diskSizeGb } = options;
   const template = options.launchTemplate ?? (image === undefined ? textOf(outputs, "launch_template") : undefined);
   const subnets = options.subnets ?? listOf(outputs, "subnets");
-  const bucket = options.release.bucket ?? textOf(outputs, "bucket");
-  if (template === undefined && image === undefined) throw missing(options, "launch_template");
-  if (subnets === undefined) throw missing(options, "subnets");
-  if (bucket === undefined) throw missing(options, "bucket");
+  if (template === undefined && image === undefined) throw missing(options.terraform, "launch_template");
+  if (subnets === undefined) throw missing(options.terraform, "subnets");
   return {
-    region: options.region ?? textOf(outputs, "region"),
+    ...locate({ ...options, bucket: options.release.bucket }, outputs),
     subnets,
-    bucket,
     base: template === undefined ? { image: image!, securityGroups, instanceProfile, diskSizeGb } : { template },
   };
 }
 
 type Outputs = Readonly<Record<string, { readonly value?: unknown }>>;
 
-async function outputsOf(folder: string): Promise<Outputs> {
+async function outputsOf(folder: string | undefined): Promise<Outputs> {
+  if (folder === undefined) return {};
   try {
     const { stdout } = await promisify(execFile)("terraform", [`-chdir=${folder}`, "output", "-json", "-no-color"], {
       timeout: terraformMs,
@@ -62,7 +82,7 @@ function listOf(outputs: Outputs, name: string): readonly string[] | undefined {
   return Array.isArray(value) && value.length > 0 ? value.map(String) : undefined;
 }
 
-function missing({ terraform }: ResolvedEc2Options, output: string): Error {
+function missing(terraform: string | undefined, output: string): Error {
   return permanent(
     `Cannot use ec2: terraform in ${terraform} has no output "${output}"; run "terraform apply" there, or name it`,
   );

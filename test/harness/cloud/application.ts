@@ -8,6 +8,8 @@ import { repository } from "../script-folder.ts";
 
 export interface Application {
   readonly folder: string;
+  /** For the caches of whoever runs it; they are not a part of it. */
+  readonly home: string;
   remove(): void;
 }
 
@@ -40,12 +42,14 @@ export function makeApplication(files: Readonly<Record<string, string>>): Applic
   }
   const own = join(modules, "tinderbox");
   mkdirSync(own);
-  cpSync(join(repository, "package.json"), join(own, "package.json"));
+  // Scripts of tests run with the condition for sources, which are not there.
+  const published = readFileSync(join(repository, "package.json"), "utf8").replaceAll("tinderbox-source", "not-here");
+  writeFileSync(join(own, "package.json"), published);
   build(join(own, "dist"));
   const { dependencies = {} } = packageAt(repository);
   const seen = new Set<string>();
   for (const name of [...Object.keys(dependencies), ...installed.slice(1)]) install(name, repository, modules, seen);
-  return { folder, remove: () => rmSync(above, { recursive: true, force: true }) };
+  return { folder, home: above, remove: () => rmSync(above, { recursive: true, force: true }) };
 }
 
 /** As `npm run build` does it, elsewhere. */

@@ -101,17 +101,30 @@ export interface Cloud extends AsyncDisposable {
   interrupt(id: string, noticeMs?: number): void;
   /** For an instance without a machine: it shuts itself down. */
   powerOff(id: string): void;
+  /**
+   * Lets time pass for all that is counted in time: states, lags, buckets of tokens. Clocks by which signatures and
+   * credentials are judged, and that of an interruption, stay as they are.
+   */
+  advance(ms: number): void;
   /** Ends all machines and connections. The machine host stays open. May be called more than once. */
   close(): Promise<void>;
 }
 
+/**
+ * Starts an EC2 endpoint in this process, for the unmodified SDK. Rejects when the address to listen on cannot be had.
+ *
+ * @example
+ * await using cloud = await startCloud({ machines, subnets: machines.subnets("us-east-1") });
+ * const client = new EC2Client({ ...cloud, credentials: cloud.credentials("parent") });
+ * cloud.faults.add({ kind: "lostReply", action: "CreateFleet" });
+ * cloud.capacity.set({ type: "c5.large", market: "spot" }, 0);
+ */
 export function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   return startWithRules(options, strict);
 }
 
-function accountOf(options: CloudOptions, rules: Rules): Account {
-  const { region = "us-east-1", accountId = "123456789012", clockOffsetMs = 0 } = options;
-  const now = () => Date.now() + clockOffsetMs;
+function accountOf(options: CloudOptions, rules: Rules, now: () => number): Account {
+  const { region = "us-east-1", accountId = "123456789012" } = options;
   const times = { pendingMs: 20, shuttingDownMs: 20, stoppingMs: 20, terminatedListedMs: 3_600_000 };
   return makeAccount({
     region,
@@ -157,13 +170,15 @@ function factsOf(account: Account, instance: Instance): CloudInstance {
 
 /** As `startCloud`, but not as strict: for mutants only. */
 export async function startWithRules(options: CloudOptions, rules: Rules): Promise<Cloud> {
-  const account = accountOf(options, rules);
+  const clock = () => Date.now() + (options.clockOffsetMs ?? 0);
+  let aheadMs = 0;
+  const account = accountOf(options, rules, () => clock() + aheadMs);
   const lifecycle = new Lifecycle(account);
-  const principals = new Principals(account.accountId, account.now);
+  const principals = new Principals(account.accountId, clock);
   const calls = new Calls();
   const faults = new CloudFaults();
   const closing = new AbortController();
-  const shared = { account, lifecycle, principals, calls, faults, signal: closing.signal };
+  const shared = { account, clock, lifecycle, principals, calls, faults, signal: closing.signal };
   const endpoint = await listen(shared, options.host ?? "127.0.0.1");
 
   const instanceOf = (id: string): Instance => {
@@ -199,6 +214,9 @@ export async function startWithRules(options: CloudOptions, rules: Rules): Promi
     quota: account.quota,
     interrupt: (id, noticeMs = 120_000) => lifecycle.interrupt(instanceOf(id), noticeMs),
     powerOff: (id) => lifecycle.powerOff(instanceOf(id)),
+    advance(ms) {
+      aheadMs += ms;
+    },
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -18,6 +18,8 @@ import type { Principals } from "./wire/principals.ts";
 /** Everything that an exchange needs of its endpoint. */
 export interface Shared {
   readonly account: Account;
+  /** By which signatures are judged. The account's own clock may be ahead of it. */
+  clock(): number;
   readonly lifecycle: Lifecycle;
   readonly principals: Principals;
   readonly calls: Calls;
@@ -36,6 +38,8 @@ interface Asked {
 class NoAnswer extends Error {}
 
 const maxBodyBytes = 2 ** 20;
+/** The one version of the API that there is. */
+const version = "2016-11-15";
 const internal = () => new Ec2Error("InternalError", "An internal error has occurred");
 const unavailable = () => new Ec2Error("Unavailable", "The service is unavailable. Please try again shortly.");
 
@@ -84,13 +88,18 @@ function carryOut({ request, body, form }: Asked, logged: OpenCall, requestId: s
   const { signatures, digests } = rules;
   authenticate(
     { method: request.method ?? "", path, query, headers: request.headers, body },
-    { keys: principals.keys, region: account.region, now: account.now(), signatures, digests },
+    { keys: principals.keys, region: account.region, now: shared.clock(), signatures, digests },
   );
   const call = callOf(accessKeyId, shared);
   const name = logged.action;
   const isIdentity = form.get("Version") === identity.version;
   const found = isIdentity ? undefined : actions.get(name);
   if (isIdentity && name === identity.name) return identity.answer(call, accessKeyId, requestId);
+  if (name === "") throw new Ec2Error("MissingAction", "The request must contain the parameter Action");
+  if (form.get("Version") !== version) {
+    const message = `The requested version (${form.get("Version")}) of service AmazonEC2 does not exist`;
+    throw new Ec2Error("NoSuchVersion", message);
+  }
   if (!found) throw new Ec2Error("InvalidAction", `The action ${name} is not valid for this web service.`);
   if (rules.throttling) account.throttle.request(name);
   const input = decodeForm(found.operation.input, form, rules);
@@ -135,14 +144,14 @@ export async function exchange(request: IncomingMessage, response: ServerRespons
   const requestId = randomUUID();
   // Kept, since a request that was broken off has it no more.
   const { socket } = request;
-  const logged = shared.calls.arrived(shared.account.now());
+  const logged = shared.calls.arrived(shared.clock());
   logged.principal = shared.principals.of(claimedKey(request.headers))?.name ?? "";
   try {
     const { status, xml } = await take(request, logged, requestId, shared);
     if (response.destroyed) return;
     logged.status = status;
     const headers = { "content-type": "text/xml;charset=UTF-8", "x-amzn-requestid": requestId };
-    response.writeHead(status, { ...headers, date: new Date(shared.account.now()).toUTCString() }).end(xml);
+    response.writeHead(status, { ...headers, date: new Date(shared.clock()).toUTCString() }).end(xml);
   } catch {
     socket.destroy();
   }

@@ -166,6 +166,32 @@ test("an instance is terminated when its machine is gone, also when that was sti
   expect(cloud.instances()[0]?.reason).toBe("Client.UserInitiatedShutdown");
 });
 
+test("an instance takes its time to be over, also when its machine is gone at once", async () => {
+  await using bench = await start({ times: { shuttingDownMs: 60_000 } });
+  const { machines, cloud, client, launch } = bench;
+  const [id = ""] = await launch();
+  await client.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+  machines.boot();
+  await until("the kill", () => machines.machines[0]?.kills === 1);
+  // It has booted in the meantime, which is nobody's concern any more.
+  cloud.advance(30_000);
+  expect(stateOf(cloud, id)).toBe("shutting-down");
+  cloud.advance(30_000);
+  expect(stateOf(cloud, id)).toBe("terminated");
+});
+
+test("an instance whose machine is killed past the API still counts as running, as on a host that broke", async () => {
+  await using bench = await start();
+  const { machines, cloud, launch } = bench;
+  machines.boot();
+  const [id = ""] = await launch();
+  await untilState(cloud, id, "running");
+  await cloud.machine(id)?.kill();
+  await cloud.machine(id)?.ended;
+  await launch();
+  expect(stateOf(cloud, id)).toBe("running");
+});
+
 test("a machine is told before its spot instance is taken back", async () => {
   await using bench = await start();
   const { machines, cloud, launch } = bench;
@@ -180,6 +206,16 @@ test("a machine is told before its spot instance is taken back", async () => {
   await untilState(cloud, id, "terminated");
   expect(Date.now()).toBeGreaterThanOrEqual(noticed);
   expect([machines.machines[0]?.kills, cloud.instances()[0]?.reason]).toEqual([1, "Server.SpotInstanceTermination"]);
+});
+
+test("a machine that is still booting hears of its end when it has booted", async () => {
+  await using bench = await start();
+  const { machines, cloud, launch } = bench;
+  const [id = ""] = await launch({ InstanceMarketOptions: { MarketType: "spot" } });
+  cloud.interrupt(id, 60_000);
+  machines.boot();
+  await untilState(cloud, id, "running");
+  expect(machines.machines[0]?.notices).toHaveLength(1);
 });
 
 test("the console is the last 64 KB of what the machine printed", async () => {

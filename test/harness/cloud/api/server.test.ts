@@ -91,6 +91,36 @@ test("an endpoint in a process of its own does the same, and can be told the sam
   client.destroy();
 });
 
+/** A module of a machine host whose machines live until they are killed. */
+const hostModule = `data:text/javascript,${encodeURIComponent(`
+  const machine = ({ id, userData, privateIp }) => {
+    const { promise: ended, resolve } = Promise.withResolvers();
+    const text = [Buffer.from(userData).toString(), privateIp].join(" ");
+    return { id, ended, console: () => text, kill: async () => resolve("killed"), pids: async () => [4711] };
+  };
+  export const startHost = async (region) => ({
+    machines: { launch: async (order) => machine(order), close: async () => undefined },
+    subnets: { "subnet-0000000000000001": { zone: region + "x", cidr: "10.200.0.0/24" } },
+    parentAddress: "10.200.0.1",
+  });
+`)}`;
+
+test("an endpoint in a process of its own has a machine host there", async () => {
+  await using cloud = await spawnCloud({ hostModule });
+  expect(cloud.parentAddress).toBe("10.200.0.1");
+  const client = clientOf({ ...cloud, credentials: await cloud.credentials("alice") });
+  const { input } = launch(1);
+  const UserData = Buffer.from("hello").toString("base64");
+  const { Instances: [made] = [] } = await client.send(new RunInstancesCommand({ ...input, UserData }));
+  const id = made?.InstanceId ?? "";
+  await until("it runs", async () => (await cloud.instances())[0]?.state === "running");
+  expect(made?.Placement?.AvailabilityZone).toBe("us-east-1x");
+  expect([await cloud.console(id), await cloud.pids(id)]).toEqual(["hello 10.200.0.4", [4711]]);
+  await client.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+  await until("its end", async () => (await cloud.instances())[0]?.state === "terminated");
+  client.destroy();
+});
+
 test("an endpoint in a process of its own can be stopped and killed", async () => {
   const cloud = await spawnCloud();
   const client = clientOf({ ...cloud, credentials: await cloud.credentials("alice") });

@@ -21,12 +21,8 @@ export const nothing: Der = tagged(0x05);
 /** A field `[number]` around others. */
 export const field = (number: number, ...items: readonly Uint8Array[]): Der => tagged(0xa0 | number, ...items);
 
-/** An unsigned number by its big-endian bytes. */
-export function integer(bytes: Uint8Array): Der {
-  const first = bytes.findIndex((byte) => byte !== 0);
-  const short = first < 0 ? Uint8Array.of(0) : bytes.subarray(first);
-  return tagged(0x02, (short[0] ?? 0) & 0x80 ? Buffer.concat([Uint8Array.of(0), short]) : short);
-}
+/** A number from 0 to 127. */
+export const integer = (value: number): Der => tagged(0x02, Uint8Array.of(value));
 
 /** An identifier as "1.2.840.113549". */
 export function identifier(dotted: string): Der {

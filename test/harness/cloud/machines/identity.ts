@@ -33,8 +33,8 @@ export async function makeIdentityKeys(): Promise<IdentityKeys> {
   const { publicKey, privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
   const now = Date.now();
   const content = sequence(
-    field(0, integer(Uint8Array.of(2))),
-    integer(Uint8Array.of(1)),
+    field(0, integer(2)),
+    integer(1),
     withRsa,
     issuer,
     sequence(time(new Date(now - dayMs)), time(new Date(now + 365 * dayMs))),
@@ -50,15 +50,9 @@ export async function makeIdentityKeys(): Promise<IdentityKeys> {
 
 /** PKCS #7 signed data with the document inside and without the certificate, as AWS gives it. */
 function pkcs7(document: Buffer, key: KeyObject): Der {
-  const signer = sequence(
-    integer(Uint8Array.of(1)),
-    sequence(issuer, integer(Uint8Array.of(1))),
-    sha256,
-    rsa,
-    octets(sign("sha256", document, key)),
-  );
+  const signer = sequence(integer(1), sequence(issuer, integer(1)), sha256, rsa, octets(sign("sha256", document, key)));
   const data = sequence(identifier("1.2.840.113549.1.7.1"), field(0, octets(document)));
-  const signed = sequence(integer(Uint8Array.of(1)), set(sha256), data, set(signer));
+  const signed = sequence(integer(1), set(sha256), data, set(signer));
   return sequence(identifier("1.2.840.113549.1.7.2"), field(0, signed));
 }
 

@@ -107,8 +107,6 @@ def start(path):
     try:
         os.setsid()
         os.chdir("/")
-        nothing = os.open("/dev/null", os.O_RDONLY)
-        os.dup2(nothing, 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
         for number in (signal.SIGPIPE, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)

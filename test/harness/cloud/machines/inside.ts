@@ -1,28 +1,45 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { until } from "../../until.ts";
 
-function stateOf(pid: number): string | undefined {
+interface Seen {
+  readonly state: string;
+  readonly parent: number;
+}
+
+function look(pid: number): Seen | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3);
+    const [state = "", parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { state, parent: Number(parent) };
   } catch {
     return undefined;
   }
 }
 
-/** Process ids, as this process sees them, of all in a pid namespace. Not of namespaces within it. */
-export function processesIn(namespace: string): number[] {
-  const found: number[] = [];
-  for (const entry of readdirSync("/proc")) {
-    if (!/^\d+$/.test(entry)) continue;
-    try {
-      if (readlinkSync(`/proc/${entry}/ns/pid`) === namespace && stateOf(Number(entry)) !== "Z")
-        found.push(Number(entry));
-    } catch {
-      // It ended between the two looks.
-    }
+const stateOf = (pid: number) => look(pid)?.state;
+
+function namespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return undefined;
   }
-  return found;
+}
+
+/** Process ids, as this process sees them, of all in a pid namespace and in namespaces within it. */
+export function processesIn(namespace: string): number[] {
+  const all = new Map<number, Seen>();
+  for (const entry of readdirSync("/proc")) {
+    const seen = /^\d+$/.test(entry) ? look(Number(entry)) : undefined;
+    if (seen) all.set(Number(entry), seen);
+  }
+  const within = new Set([...all.keys()].filter((pid) => namespaceOf(pid) === namespace));
+  // Orphans go to the init of their namespace, and so nothing inside has only parents outside.
+  const descends = (pid: number): boolean => {
+    for (let at: number | undefined = pid; at !== undefined; at = all.get(at)?.parent) if (within.has(at)) return true;
+    return false;
+  };
+  return [...all].filter(([pid, { state }]) => state !== "Z" && descends(pid)).map(([pid]) => pid);
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

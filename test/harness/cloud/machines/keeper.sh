@@ -3,7 +3,7 @@
 # machines, when stdin ends, which it does however the host process ends. Then removes what the kernel does not: cgroups.
 # usage: keeper.sh <command of the warden...>, with CGROUPS: the folders to remove
 set -u
-setpriv --pdeathsig KILL unshare --net --mount --pid --mount-proc --fork --kill-child=KILL "$@" </dev/null &
+setpriv --pdeathsig KILL unshare --net --mount --uts --ipc --pid --mount-proc --fork --kill-child=KILL "$@" </dev/null &
 warden=$!
 echo "$warden"
 # Who would read it may be gone, and then a word about a killed child would be the end of this one as well.

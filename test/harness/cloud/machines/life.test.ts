@@ -9,7 +9,7 @@ import { until } from "../../until.ts";
 import { machinesAvailable } from "./available.ts";
 import { launch, order, output, said } from "./lab.ts";
 import { startMachines } from "./machines.ts";
-import { overlap } from "./subnet.ts";
+import { overlap, zonesOf } from "./subnet.ts";
 
 const here = join(repository, "test/harness/cloud/machines");
 
@@ -138,4 +138,16 @@ test.each([
 ])("the ranges %s and %s overlap: %s", (one, other, expected) => {
   expect(overlap(one, other)).toBe(expected);
   expect(overlap(other, one)).toBe(expected);
+});
+
+test("the zones of a range have nothing in common with each other, and leave out its first addresses", () => {
+  const subnet = { cidr: "10.131.0.0/16", bits: 16, gateway: "10.131.0.1", parent: "10.131.0.2" };
+  const zones = Object.values(zonesOf(subnet, "eu-west-1"));
+  expect(zones.map(({ zone }) => zone)).toEqual(["eu-west-1a", "eu-west-1b", "eu-west-1c"]);
+  const ranges = zones.map(({ cidr }) => cidr);
+  for (const one of ranges) {
+    expect(overlap(one, subnet.cidr)).toBe(true);
+    expect(overlap(one, "10.131.0.0/24")).toBe(false);
+    expect(ranges.filter((other) => overlap(one, other))).toEqual([one]);
+  }
 });

@@ -15,11 +15,13 @@ import { Steps } from "./steps.ts";
 export interface Site {
   readonly base: string;
   readonly subnet: Subnet;
+  /** A Debian with cloud-init that is booted instead of our own init. */
+  readonly debian: string | undefined;
   /** Folders of cgroups in which each machine gets one of its own. */
   readonly limits: readonly string[];
 }
 
-const script = fileURLToPath(new URL("boot.sh", import.meta.url));
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 /** Files of a machine are memory, and count as its own. */
 const diskMb = 8192;
 let interfaces = 0;
@@ -69,7 +71,7 @@ export class Machine {
 
   async #spawn(): Promise<ChildProcess> {
     const { faults, id, privateIp, memoryMb } = this.#order;
-    const { base, subnet } = this.#site;
+    const { base, subnet, debian } = this.#site;
     const skewMs = Math.round(faults.clockSkewMs ?? 0);
     const clock = skewMs === 0 ? "" : await clockLibrary(base);
     mkdirSync(this.#home);
@@ -84,13 +86,15 @@ export class Machine {
       DISK_MB: String(diskMb),
       CLOCK: clock,
       SKEW_MS: String(skewMs),
+      DEBIAN: debian ?? "",
     };
+    const script = here(debian === undefined ? "boot.sh" : "boot-nspawn.sh");
     const facts = [base, id, privateIp, String(subnet.bits), subnet.gateway, delay];
     const child = spawn("/bin/bash", [script, "outside", ...facts], { stdio: ["pipe", writer, writer, "pipe"], env });
     closeSync(writer);
     this.#child = child;
     child.once("error", () => this.#over(console, null));
-    child.once("exit", (_code, signal) => this.#over(console, signal));
+    child.once("exit", (code, signal) => this.#over(console, code === 0 ? "SIGINT" : signal));
     return child;
   }
 
@@ -151,7 +155,8 @@ export class Machine {
       // Empty.
     }
     socket.destroy();
-    // reboot(2) inside a pid namespace ends its init by SIGINT for halt and power-off, by SIGHUP for a restart.
+    // reboot(2) inside a pid namespace ends its init by SIGINT for halt and power-off, by SIGHUP for a restart; what
+    // systemd-nspawn makes of it is an end with 0.
     void this.#finish(signal === "SIGINT" && !this.#killed ? "poweroff" : "failed");
   }
 

@@ -258,8 +258,13 @@ describe.skipIf(!(await machinesAvailable()))("a machine", () => {
   test("is refused when its address is used or is not of the network", async () => {
     const one = order(machines);
     const machine = await machines.launch(one);
-    await expect(machines.launch({ ...order(machines), privateIp: one.privateIp })).rejects.toThrow(/Cannot launch i-/);
-    await expect(machines.launch({ ...order(machines), privateIp: "10.1.2.3" })).rejects.toThrow(/Cannot launch i-/);
+    await expect(machines.launch({ ...order(machines), privateIp: one.privateIp })).rejects.toThrow(
+      /Cannot launch i-.*is in use/,
+    );
+    for (const privateIp of ["10.1.2.3", machines.parentAddress, machines.subnet.replace(".0/16", ".1")])
+      await expect(machines.launch({ ...order(machines), privateIp })).rejects.toThrow(
+        /is not one of the free addresses/,
+      );
     await expect(machines.launch({ ...order(machines), id: one.id })).rejects.toThrow(/there is a machine of that id/);
     await machine.kill();
   });
@@ -275,7 +280,7 @@ describe.skipIf(!(await machinesAvailable()))("a machine", () => {
   test("leaves nothing in the host's network and file systems", async () => {
     const routes = await command("ip", ["route"]);
     expect(routes.split("\n").filter((line) => line.includes("169.254"))).toEqual([]);
-    expect(routes.split("\n").filter((line) => line.includes("tbvpc"))).toHaveLength(1);
+    expect(routes.split("\n").filter((line) => line.startsWith(machines.subnet))).toHaveLength(1);
     expect(readdirSync("/dev/shm").filter((name) => /skeleton|machines/.test(name))).toEqual([]);
   });
 });

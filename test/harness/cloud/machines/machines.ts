@@ -7,13 +7,21 @@ import { type Forward, startForward } from "./forward.ts";
 import { Channel, type Served } from "./calls.ts";
 import { makeCgroups, reapCgroups, removeCgroups } from "./cgroups.ts";
 import { command, path } from "./command.ts";
+import { debianWithCloudInit } from "./debian.ts";
 import { type End, Hosted } from "./hosted.ts";
 import { makeIdentityKeys } from "./identity.ts";
 import type { HostCalls, RoleCredentials, WardenCalls, WardenEvent } from "./protocol.ts";
 import { requireMachines } from "./requirements.ts";
-import { type ClaimedSubnet, claimSubnet, zonesOf } from "./subnet.ts";
+import { type ClaimedSubnet, claimSubnet, overlap, zonesOf } from "./subnet.ts";
 
 export interface MachinesOptions {
+  /**
+   * Boots a whole Debian, with systemd and with cloud-init's own Ec2 datasource, instead of a small init that does as they
+   * do. Slower by a second for each machine; the first time it is made, by debootstrap, takes minutes. Delays, wrong clocks
+   * and machines that never boot are not to be had so. Such machines ask the metadata service without a token, as
+   * cloud-init does where no firmware says that this is EC2: launch them with tokens "optional". @default false
+   */
+  readonly cloudInit?: boolean;
   /**
    * Issues credentials of a role to a machine, as its metadata service gives them; undefined: it has none (404).
    * @default none
@@ -56,6 +64,7 @@ const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
  */
 export async function startMachines(options: MachinesOptions = {}): Promise<Machines> {
   await requireMachines();
+  const debian = options.cloudInit ? await debianWithCloudInit() : undefined;
   reapCgroups();
   const keys = makeIdentityKeys();
   const groups = makeCgroups();
@@ -70,6 +79,7 @@ export async function startMachines(options: MachinesOptions = {}): Promise<Mach
         TINDERBOX_TEST_RUN: process.env["TINDERBOX_TEST_RUN"],
         CGROUPS: groups.join(" "),
         LIMITS: JSON.stringify(groups),
+        ...(debian === undefined ? {} : { DEBIAN: debian }),
       },
       serialization: "advanced",
       // Its stdin is how it learns that this process has ended; what it complains of is ours.
@@ -132,6 +142,10 @@ export async function startMachines(options: MachinesOptions = {}): Promise<Mach
   async function launch(order: LaunchOrder): Promise<HostedMachine> {
     if (over || closing) throw new Error(`Cannot launch ${order.id}: the network of machines is closed`);
     if (machines.has(order.id)) throw new Error(`Cannot launch ${order.id}: there is a machine of that id`);
+    const { cidr, gateway } = claimed?.subnet ?? { cidr: "", gateway: "" };
+    // The bridge, this process and, as in a subnet of AWS, two more.
+    if (!overlap(order.privateIp, cidr) || overlap(order.privateIp, `${gateway}/30`))
+      throw new Error(`Cannot launch ${order.id}: ${order.privateIp} is not one of the free addresses of ${cidr}`);
     const machine = new Hosted(order, warden);
     machines.set(order.id, machine);
     try {
@@ -140,7 +154,8 @@ export async function startMachines(options: MachinesOptions = {}): Promise<Mach
       return machine;
     } catch (error) {
       machines.delete(order.id);
-      throw new Error(`Cannot launch ${order.id}: ${machine.console()}`, { cause: error });
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`Cannot launch ${order.id}: ${reason}\n${machine.console()}`, { cause: error });
     }
   }
 

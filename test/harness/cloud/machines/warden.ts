@@ -50,8 +50,8 @@ const served: Served<WardenCalls> = {
   },
   async launch(order) {
     if (!subnet || !metadata) throw new Error("Cannot launch: there is no network yet");
-    if (metadata.has(order.privateIp)) throw new Error(`Cannot launch: the address ${order.privateIp} is in use`);
-    const one = new Machine(order, { base, subnet, limits });
+    if (metadata.has(order.privateIp)) throw new Error(`the address ${order.privateIp} is in use`);
+    const one = new Machine(order, { base, subnet, limits, debian: process.env["DEBIAN"] });
     machines.set(order.id, one);
     metadata.add(order);
     one.onConsole = (bytes) => event({ event: "console", id: order.id, bytes });

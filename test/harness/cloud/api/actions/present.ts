@@ -80,12 +80,11 @@ function metadataOf({ facts }: Instance, state: string): EC2.InstanceMetadataOpt
   };
 }
 
-/** An instance as it is shown now. One that is gone has no network and no volumes any more. */
-export function instanceOf(account: Account, instance: Instance): EC2.Instance {
+/** An instance as it is shown in a state. One that is gone has no network and no volumes any more. */
+export function instanceOf(account: Account, instance: Instance, phase: Phase): EC2.Instance {
   const { facts } = instance;
   const { plan, privateIp, reservation } = facts;
   const { spec } = plan;
-  const phase = shownPhase(account, instance);
   const isGone = phase.state === "terminated";
   const profile = `arn:aws:iam::${account.accountId}:instance-profile/${plan.role}`;
   return {
@@ -129,13 +128,17 @@ export function instanceOf(account: Account, instance: Instance): EC2.Instance {
 }
 
 /** Instances by the requests that made them, as both RunInstances and DescribeInstances answer. */
-export function reservationsOf(account: Account, instances: readonly Instance[]): EC2.Reservation[] {
+export function reservationsOf(
+  account: Account,
+  instances: readonly Instance[],
+  phaseOf: (instance: Instance) => Phase = (one) => shownPhase(account, one),
+): EC2.Reservation[] {
   const groups = Map.groupBy(instances, ({ facts }) => facts.reservation);
   return [...groups].map(([{ id, fleetId }, members]) => ({
     ReservationId: id,
     OwnerId: account.accountId,
     ...(fleetId === undefined ? {} : { RequesterId: "008292855361" }),
     Groups: [],
-    Instances: members.map((one) => instanceOf(account, one)),
+    Instances: members.map((one) => instanceOf(account, one, phaseOf(one))),
   }));
 }

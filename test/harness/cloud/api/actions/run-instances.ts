@@ -53,7 +53,14 @@ function runOnce(input: RunInstancesRequest, call: Call): Instance[] {
 export const runInstances = action<RunInstancesRequest, Reservation>(RunInstances$, (input, call) => {
   const { ClientToken: token, DryRun: _dry, ...parameters } = input;
   const { account } = call;
-  const launched = account.tokens.once("RunInstances", token, parameters, () => runOnce(input, call));
-  const [reservation = {}] = reservationsOf(account, launched);
+  let isNew = false;
+  const launched = account.tokens.once("RunInstances", token, parameters, () => {
+    isNew = true;
+    return runOnce(input, call);
+  });
+  // The first answer always says that they are pending, however long it took to write.
+  const [reservation = {}] = isNew
+    ? reservationsOf(account, launched, (one) => one.at(one.facts.launchedMs))
+    : reservationsOf(account, launched);
   return reservation;
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { base64, type Bench, type Check, described, listed, own, type OwnCheck, refused } from "./check.ts";
+import { base64, type Bench, type Check, listed, own, type OwnCheck, refused } from "./check.ts";
+import { untilState } from "./life.ts";
 import { makeTemplate } from "./templates.ts";
 import {
   CreateFleetCommand,
@@ -72,7 +73,7 @@ export const fleetChecks: readonly Check[] = [
       const { id } = await makeTemplate(bench);
       const answer = await fleet(bench, id, [{ InstanceType: "c5.large" }], { count: 2, market: "spot" });
       assert.equal(idsOf(answer).length, 2);
-      const shown = await described(bench, idsOf(answer)[0] ?? "");
+      const shown = await untilState(bench, idsOf(answer)[0] ?? "", "running");
       assert.equal(shown.InstanceLifecycle, "spot");
     },
   },

@@ -150,6 +150,12 @@ export const launchChecks: readonly Check[] = [
       assert.deepEqual(shown.SecurityGroups, [{ GroupId: Groups[0], GroupName: "runners" }]);
       const { State: _state, HttpProtocolIpv6: _ipv6, ...options } = shown.MetadataOptions ?? {};
       assert.deepEqual(options, MetadataOptions);
+      const plain = await described(bench, (await runOne(bench)).InstanceId);
+      const { HttpTokens, HttpEndpoint, HttpPutResponseHopLimit, InstanceMetadataTags } = plain.MetadataOptions ?? {};
+      assert.deepEqual(
+        [HttpTokens, HttpEndpoint, HttpPutResponseHopLimit, InstanceMetadataTags, plain.IamInstanceProfile],
+        ["optional", "enabled", 1, "disabled", undefined],
+      );
     },
   },
   {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { until } from "../../../until.ts";
-import { type Bench, type Check, described, listed, type OwnCheck, refused, run, runOne } from "./check.ts";
+import { type Bench, type Check, described, listed, own, type OwnCheck, refused, run, runOne } from "./check.ts";
 import {
+  CreateTagsCommand,
   DescribeInstanceAttributeCommand,
   DescribeInstancesCommand,
   DescribeInstanceStatusCommand,
@@ -14,6 +15,8 @@ import {
 export function untilState(bench: Bench, id: string, state: string): Promise<Instance> {
   return until(`${id} ${state}`, async () => {
     const shown = await described(bench, id);
+    const isOver = shown.State?.Name === "terminated" && state !== "terminated";
+    assert.ok(!isOver, `${id} is terminated and will never be ${state}`);
     return shown.State?.Name === state && shown;
   });
 }
@@ -167,6 +170,16 @@ export const ownLifeChecks: readonly OwnCheck[] = [
     },
   },
   {
+    name: "a spot instance that shuts itself down is terminated, since it cannot be stopped",
+    options: {},
+    async run(bench) {
+      const { InstanceId } = await runOne(bench, { InstanceMarketOptions: { MarketType: "spot" } });
+      await untilState(bench, InstanceId, "running");
+      bench.cloud.powerOff(InstanceId);
+      await untilState(bench, InstanceId, "terminated");
+    },
+  },
+  {
     name: "a spot instance is taken back with a reason of its own",
     options: {},
     async run(bench) {
@@ -182,70 +195,78 @@ export const ownLifeChecks: readonly OwnCheck[] = [
   },
   {
     name: "states take the time that they are told to",
-    options: { times: { pendingMs: 300, shuttingDownMs: 300 } },
+    options: { times: { pendingMs: 60_000, shuttingDownMs: 60_000 } },
     async run(bench) {
-      const began = performance.now();
       const { InstanceId } = await runOne(bench);
-      assert.equal((await described(bench, InstanceId)).State?.Name, "pending");
-      await untilState(bench, InstanceId, "running");
-      assert.ok(performance.now() - began >= 290, "it runs too early");
-      const told = performance.now();
+      const shown = async () => (await described(bench, InstanceId)).State?.Name;
+      const seen = [await shown()];
+      const wait = async (ms: number) => {
+        bench.cloud.advance(ms);
+        seen.push(await shown());
+      };
+      await wait(30_000);
+      await wait(30_000);
       await terminate(bench, InstanceId);
-      assert.equal((await described(bench, InstanceId)).State?.Name, "shutting-down");
-      await untilState(bench, InstanceId, "terminated");
-      assert.ok(performance.now() - told >= 290, "it is over too early");
+      await wait(30_000);
+      await wait(30_000);
+      assert.deepEqual(seen, ["pending", "pending", "running", "shutting-down", "terminated"]);
     },
   },
   {
     name: "what is terminated is forgotten in time",
-    options: { times: { terminatedListedMs: 200 } },
+    options: { times: { terminatedListedMs: 60_000 } },
     async run(bench) {
       const { InstanceId } = await runOne(bench);
       await terminate(bench, InstanceId);
       await untilState(bench, InstanceId, "terminated");
-      await until("it to be forgotten", async () => (await listed(bench)).length === 0);
+      bench.cloud.advance(60_000);
+      assert.deepEqual(await listed(bench), []);
       await refused(described(bench, InstanceId), "InvalidInstanceID.NotFound", 400);
       await refused(terminate(bench, InstanceId), "InvalidInstanceID.NotFound", 400);
     },
   },
   {
     name: "a new instance is not listed at first, but can be terminated",
-    options: { times: { unlistedMs: 400 } },
+    options: { times: { unlistedMs: 60_000 } },
     async run(bench) {
       const { InstanceId } = await runOne(bench);
+      const other = await runOne(bench);
       assert.deepEqual(await listed(bench), []);
       await refused(described(bench, InstanceId), "InvalidInstanceID.NotFound", 400);
-      const other = await runOne(bench);
+      const Tags = own(bench, { late: "tag" });
+      const tag = new CreateTagsCommand({ Resources: [InstanceId], Tags });
+      await refused(bench.client.send(tag), "InvalidInstanceID.NotFound", 400);
       await terminate(bench, other.InstanceId);
-      const shown = await until("both listed", async () => {
-        const all = await listed(bench);
-        return all.length === 2 && all;
-      });
-      const byId = new Map(shown.map((one) => [one.InstanceId, one.State?.Name]));
+      bench.cloud.advance(60_000);
+      const byId = new Map((await listed(bench)).map((one) => [one.InstanceId, one.State?.Name]));
       assert.deepEqual([byId.get(InstanceId), byId.get(other.InstanceId)], ["running", "terminated"]);
     },
   },
   {
     name: "a new instance can also be one that cannot be terminated yet",
-    options: { times: { unlistedMs: 400 }, unlistedTerminate: "notFound" },
+    options: { times: { unlistedMs: 60_000 }, unlistedTerminate: "notFound" },
     async run(bench) {
       const { InstanceId } = await runOne(bench);
       await refused(terminate(bench, InstanceId), "InvalidInstanceID.NotFound", 400);
-      await until("it listed", async () => (await listed(bench)).length === 1);
+      bench.cloud.advance(60_000);
       await terminate(bench, InstanceId);
       await untilState(bench, InstanceId, "terminated");
     },
   },
   {
     name: "states that are shown can be old",
-    options: { times: { staleMs: 300 } },
+    options: { times: { staleMs: 60_000 } },
     async run(bench) {
       const { InstanceId } = await runOne(bench);
-      await untilState(bench, InstanceId, "running");
+      const shown = async () => (await described(bench, InstanceId)).State?.Name;
+      assert.equal(await shown(), "pending");
+      bench.cloud.advance(61_000);
+      assert.equal(await shown(), "running");
       const [change] = await terminate(bench, InstanceId);
       assert.equal(change?.CurrentState?.Name, "shutting-down");
-      assert.equal((await described(bench, InstanceId)).State?.Name, "running");
-      await untilState(bench, InstanceId, "terminated");
+      assert.equal(await shown(), "running");
+      bench.cloud.advance(61_000);
+      assert.equal(await shown(), "terminated");
     },
   },
   {

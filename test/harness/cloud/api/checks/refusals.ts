@@ -106,11 +106,17 @@ export const refusalChecks: readonly Check[] = [
     },
   },
   {
-    name: "an unknown action is refused",
-    deviations: { moto: "answers 500" },
+    name: "an unknown action or version, and none, are refused",
+    deviations: { moto: "answers 500 or serves it" },
     async run(bench) {
-      const { code, status } = await bench.raw({ Action: "DescribeNonsense" });
-      assert.deepEqual([code, status], ["InvalidAction", 400]);
+      const refusal = async (form: Record<string, string>) => {
+        const { code, status } = await bench.raw(form);
+        return [code, status];
+      };
+      assert.deepEqual(await refusal({ Action: "DescribeNonsense" }), ["InvalidAction", 400]);
+      assert.deepEqual(await refusal({}), ["MissingAction", 400]);
+      const old = { Action: "DescribeInstances", Version: "2006-06-26" };
+      assert.deepEqual(await refusal(old), ["NoSuchVersion", 400]);
     },
   },
   {

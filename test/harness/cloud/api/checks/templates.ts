@@ -194,6 +194,8 @@ export const templateChecks: readonly Check[] = [
         MetadataOptions: { HttpTokens: "required" },
         TagSpecifications: [{ ResourceType: "instance", Tags: [...own(bench), { Key: "who", Value: "template" }] }],
       });
+      // A later version, which is not the default one.
+      await newVersion(bench, id, { ImageId: bench.imageId, InstanceType: "m5.xlarge" });
       const counts = { MinCount: 1, MaxCount: 1 };
       const { Instances: [plain] = [] } = await client.send(
         new RunInstancesCommand({ ...counts, LaunchTemplate: { LaunchTemplateName: name } }),

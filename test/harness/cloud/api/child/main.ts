@@ -1,6 +1,7 @@
 import { type Cloud, startCloud } from "../../cloud.ts";
 import type { HostedMachine, MachineHost } from "../../machine-host.ts";
 import type { ActiveFault } from "../wire/faults.ts";
+import type { StartedHost, StartHost } from "./host.ts";
 import type { Answer, Call, Calls } from "./protocol.ts";
 
 // The endpoint as a process of its own: see spawn.ts. It lives as long as the channel to its parent.
@@ -42,13 +43,16 @@ type Handlers = {
 
 const handlers: Handlers = {
   async start({ hostModule, hostOptions, ...options }) {
+    let host: StartedHost | undefined;
     if (hostModule !== undefined) {
-      const { startHost } = (await import(hostModule)) as { startHost(given: unknown): Promise<MachineHost> };
-      machines = await startHost(hostOptions);
+      const { startHost } = (await import(hostModule)) as { startHost: StartHost };
+      host = await startHost(options.region ?? "us-east-1", hostOptions);
+      machines = host.machines;
     }
-    cloud = await startCloud({ ...options, ...(machines ? { machines } : {}) });
+    const { subnets } = host ?? {};
+    cloud = await startCloud({ ...(subnets ? { subnets } : {}), ...options, ...(machines ? { machines } : {}) });
     const { endpoint, region, accountId } = cloud;
-    return { endpoint, region, accountId };
+    return { endpoint, region, accountId, parentAddress: host?.parentAddress };
   },
   credentials: (name, options) => running().credentials(name, options),
   calls: (action) => (action === undefined ? [...running().calls] : running().callsOf(action)),
@@ -67,6 +71,7 @@ const handlers: Handlers = {
   setSpotPrice: (pattern, price) => running().prices.set(pattern, price),
   interrupt: (id, noticeMs) => running().interrupt(id, noticeMs),
   powerOff: (id) => running().powerOff(id),
+  advance: (ms) => running().advance(ms),
   close,
 };
 

@@ -8,17 +8,22 @@ import type { PrincipalOptions } from "../wire/principals.ts";
 
 export interface ChildOptions extends Omit<CloudOptions, "machines"> {
   /**
-   * URL of a module that makes the machine host: its export `startHost(options)` returns a promise of a `MachineHost`,
-   * which the process closes at its end. @default no machines
+   * URL of a module that makes the machine host: its export `startHost` is a `StartHost` of host.ts, and what it makes is
+   * closed when the process ends. @default no machines
    */
   readonly hostModule?: string;
   /** What `startHost` is given; it has to survive structured cloning. */
   readonly hostOptions?: unknown;
 }
 
+export interface Started extends Pick<Cloud, "endpoint" | "region" | "accountId"> {
+  /** Where machines reach what listens on this computer; undefined: the host did not say, or there is none. */
+  readonly parentAddress: string | undefined;
+}
+
 /** What a test asks of an endpoint in another process: the name of a call and its arguments, with an answer each. */
 export interface Calls {
-  start(options: ChildOptions): Pick<Cloud, "endpoint" | "region" | "accountId">;
+  start(options: ChildOptions): Started;
   credentials(name: string, options?: PrincipalOptions): Credentials;
   calls(action?: string): readonly CloudCall[];
   instances(): readonly CloudInstance[];
@@ -38,6 +43,7 @@ export interface Calls {
   setSpotPrice(pattern: Omit<PoolPattern, "market">, price: number): void;
   interrupt(id: string, noticeMs?: number): void;
   powerOff(id: string): void;
+  advance(ms: number): void;
   close(): void;
 }
 

@@ -1,15 +1,16 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Cloud } from "../../cloud.ts";
-import type { Answer, Call, Calls, ChildOptions } from "./protocol.ts";
+import type { Answer, Call, Calls, ChildOptions, Started } from "./protocol.ts";
+
+/** For `hostModule`: machines of namespaces, as `startMachines` makes them. */
+export const namespaceHost = new URL("namespaces.ts", import.meta.url).href;
 
 type Remote = {
   readonly [Name in keyof Calls]: (...args: Parameters<Calls[Name]>) => Promise<ReturnType<Calls[Name]>>;
 };
 
 /** An EC2 endpoint in a process of its own, which a test may stop, kill or measure. */
-export interface SpawnedCloud
-  extends Omit<Remote, "start" | "close">, Pick<Cloud, "endpoint" | "region" | "accountId">, AsyncDisposable {
+export interface SpawnedCloud extends Omit<Remote, "start" | "close">, Started, AsyncDisposable {
   readonly pid: number;
   readonly child: ChildProcess;
   /** Sends a signal: SIGSTOP freezes the endpoint with its connections open, SIGKILL resets them. */
@@ -101,6 +102,7 @@ export async function spawnCloud(options: ChildOptions = {}): Promise<SpawnedClo
       setSpotPrice: (...args) => call("setSpotPrice", ...args),
       interrupt: (...args) => call("interrupt", ...args),
       powerOff: (...args) => call("powerOff", ...args),
+      advance: (...args) => call("advance", ...args),
     };
   } catch (error) {
     await close();

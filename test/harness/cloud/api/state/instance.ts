@@ -68,9 +68,8 @@ export class Instance {
     return this.facts.plan.market;
   }
 
-  /** Notes a state from `atMs` on, and forgets what was to come after it. */
+  /** Notes a state from `atMs` on. It counts more than what was noted before, also than what was to come after it. */
   enter(state: StateName, atMs: number, reason?: Reason): void {
-    while ((this.#phases.at(-1)?.atMs ?? -Infinity) > atMs) this.#phases.pop();
     this.#phases.push({ state, atMs, reason });
   }
 

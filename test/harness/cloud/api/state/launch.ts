@@ -100,7 +100,8 @@ function launchOne(account: Account, plan: Plan, reservation: Reservation, index
   const instance = new Instance(facts);
   account.instances.set(id, instance);
   const kinds = { instance: facts.id, volume: facts.volumeId, "network-interface": facts.interfaceId };
-  for (const [kind, owner] of Object.entries(kinds)) {
+  const request = facts.spotRequestId === undefined ? {} : { "spot-instances-request": facts.spotRequestId };
+  for (const [kind, owner] of Object.entries({ ...kinds, ...request })) {
     const tags = tagsOf(account, owner, kind);
     if (account.rules.tagsAtLaunch) for (const [key, value] of plan.tags.get(kind) ?? []) tags.set(key, value);
   }

@@ -115,8 +115,10 @@ export class Lifecycle {
 
   /** Takes a spot instance back: a notice now, its end after `noticeMs`. */
   interrupt(instance: Instance, noticeMs: number): void {
-    const endMs = this.#account.now() + noticeMs;
-    instance.machine?.spotNotice(endMs, "terminate");
+    // By the clock that machines have.
+    const endMs = Date.now() + noticeMs;
+    if (instance.machine) instance.machine.spotNotice(endMs, "terminate");
+    else void instance.booted?.then((machine) => machine?.spotNotice(endMs, "terminate"));
     this.#behind(async () => {
       await sleep(noticeMs, undefined, { signal: this.#closing.signal });
       this.terminate(instance, reasons.interrupted());
