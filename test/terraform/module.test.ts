@@ -142,8 +142,6 @@ test("nobody is allowed more than what was decided", () => {
     "ec2:DeleteLaunchTemplateVersions",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
-    "ec2:DescribeLaunchTemplateVersions",
-    "ec2:DescribeSpotPriceHistory",
     "ec2:DescribeSubnets",
     "ec2:GetConsoleOutput",
     "ec2:RunInstances",

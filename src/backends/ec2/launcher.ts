@@ -55,6 +55,7 @@ const mostAtOnce = 100;
 /** Requests with other offers that one may take until it is given up. */
 const mostTries = 6;
 const pauseMs = 500;
+const mostShown = 8;
 
 interface Waiting {
   readonly wishes: Wish[];
@@ -90,27 +91,24 @@ export class Launcher {
 
   async #grant(wishes: Wish[]): Promise<void> {
     const open = [...wishes];
-    const tried: string[] = [];
+    const refusals: (Refusal & { readonly market: Market })[] = [];
     try {
       const offers = await this.#deps.offers();
       for (const market of this.#deps.markets) {
-        for (let tries = 0; open.length > 0 && tries < mostTries; tries++) {
-          const left = this.#scarce.without(offers, market);
-          if (left.length === 0) break;
-          const refusals = await this.#ask(open, market, left);
-          for (const { code, message, offer } of refusals) {
-            tried.push(`${offer ? `${offer.type} in ${offer.zone}` : "all"} (${market}): ${code}`);
-            const kind = kindOf(code);
-            if (kind === "quota" || kind === "denied" || kind === "invalid")
-              throw ec2Error(`launch ${open.length} instances`, code, message);
+        let left = this.#scarce.without(offers, market);
+        for (let tries = 0; open.length > 0 && left.length > 0 && tries < mostTries; tries++) {
+          const asked = left;
+          for (const refusal of await this.#ask(open, market, asked)) {
+            refusals.push({ ...refusal, market });
             // Where it does not say of which there is none, there is none of all.
-            for (const each of offer ? [offer] : left) this.#scarce.add(each, market);
+            const of = refusal.offer ? [refusal.offer] : asked;
+            left = left.filter((offer) => !of.includes(offer));
+            if (kindOf(refusal.code) === "capacity") for (const offer of of) this.#scarce.add(offer, market);
           }
+          if (left === asked && open.length > 0) break;
         }
       }
-      if (open.length === 0) return;
-      const words = [...new Set(tried)].slice(0, 8).join(", ") || "all were refused less than three minutes ago";
-      throw ec2Error(`launch ${open.length} instances`, "InsufficientInstanceCapacity", words);
+      if (open.length > 0) throw refused(open.length, refusals);
     } catch (error) {
       for (const wish of open) wish.failed(error);
     }
@@ -179,4 +177,23 @@ export class Launcher {
       this.#deps.trouble(error);
     }
   }
+}
+
+type Refusal = FleetOutcome["refusals"][number];
+
+/** What cannot be helped by waiting comes before what can. */
+function refused(count: number, refusals: readonly (Refusal & { readonly market: Market })[]): Ec2Error {
+  const doing = `launch ${count} ${count === 1 ? "instance" : "instances"}`;
+  const worst = refusals.find(({ code }) => kindOf(code) !== "capacity");
+  if (worst) return ec2Error(doing, worst.code, worst.message);
+  const words = refusals.map(
+    ({ offer, market, code }) => `${offer ? `${offer.type} in ${offer.zone}` : "all"} (${market}): ${code}`,
+  );
+  const all = [...new Set(words)];
+  const shown = [...all.slice(0, mostShown), ...(all.length > mostShown ? [`and ${all.length - mostShown} more`] : [])];
+  return ec2Error(
+    doing,
+    "InsufficientInstanceCapacity",
+    shown.join(", ") || "all were refused less than three minutes ago",
+  );
 }

@@ -176,7 +176,7 @@ export function ec2Sdk(options: SdkOptions): Ec2Api {
 
     async terminate(ids) {
       await budget.take("terminate");
-      const answer = await request(`terminate ${ids.join(", ")}`, (client, sdk, abortSignal) =>
+      const answer = await request(`terminate ${ids.length} instances`, (client, sdk, abortSignal) =>
         client.send(new sdk.TerminateInstancesCommand({ InstanceIds: [...ids] }), { abortSignal }),
       );
       return new Map(

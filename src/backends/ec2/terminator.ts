@@ -66,7 +66,7 @@ export class Terminator {
       const states = await this.#api.terminate(ids);
       for (const [id, state] of states) if (state === "shutting-down" || state === "terminated") this.ended(id);
     } catch (error) {
-      // One that is unknown fails the request for all.
+      // One that is unknown fails the request for all; its message names it.
       const { reason, message } = error as Ec2Error;
       if (reason !== "InvalidInstanceID.NotFound") this.#trouble(error);
       else {
