@@ -58,7 +58,7 @@ const { grant } = host;
 /** Of the agent and its executors; when the parent is lost their ends tell them so. */
 const inside = new Set<Connection>();
 const ended = new Waiters();
-let machine: Machine | undefined;
+const started: { machine?: Machine } = {};
 let lost = false;
 let parted = false;
 let touchedAt = -Infinity;
@@ -70,9 +70,9 @@ const listener = await listenUnix((connection) => void join(connection));
 host.attach({
   ping() {
     touch();
-    machine?.ping();
+    started.machine?.ping();
   },
-  kill: () => machine?.kill(),
+  kill: () => started.machine?.kill(),
   release: () => letGo(),
   drain() {
     behind = false;
@@ -88,7 +88,7 @@ host.attach({
 
 const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const { PATH = "", HOME = "", TMPDIR = "/tmp" } = process.env;
-machine = await launch(
+const machine = await launch(
   {
     runner: grant.runner,
     pool: "",
@@ -107,6 +107,7 @@ machine = await launch(
   "machine",
   grant.flags,
 );
+started.machine = machine;
 if (lost) tellAgent();
 const notices = watchNotices(parameters.noticeFile, (kind, at) => host.notice(kind, at));
 
@@ -158,6 +159,7 @@ function letGo(): void {
 function tellAgent(): void {
   listener.close();
   for (const connection of inside) connection.destroy();
-  machine?.exitNow();
-  systemClock.timer(drainMs, () => machine?.kill());
+  const { machine: agent } = started;
+  agent?.exitNow();
+  systemClock.timer(drainMs, () => agent?.kill());
 }

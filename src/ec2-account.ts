@@ -28,8 +28,8 @@ export interface Ec2Account {
   readonly ownership: Ownership;
   /** What this parent's machines are tagged with. */
   owner(): Promise<string>;
-  /** Finds what dead parents have left, and ends it unless `dryRun`. */
-  sweep(dryRun: boolean): Promise<readonly Orphan[]>;
+  /** Finds what dead parents have left, and ends it unless `dryRun`. `patient`: also of those who have died just now. */
+  sweep(how: { readonly dryRun: boolean; readonly patient: boolean }): Promise<readonly Orphan[]>;
   close(): Promise<void>;
 }
 
@@ -53,13 +53,13 @@ export async function openAccount(options: AccountOptions): Promise<Ec2Account> 
     s3,
     ownership,
     owner: async () => `${scope}/${await ownership.name()}`,
-    sweep: (dryRun) =>
+    sweep: ({ dryRun, patient }) =>
       sweep({
         clock,
         api,
         scope,
         own: ownership.held === undefined ? undefined : `${scope}/${ownership.held}`,
-        claim: (name) => ownership.claim(name),
+        claim: (name) => ownership.claim(name, patient),
         forget: (name) => ownership.forget(name),
         dryRun,
       }),

@@ -63,8 +63,8 @@ export function ec2(options: Ec2Options): Backend {
 
 /**
  * Finds machines whose parent is gone, and ends them. Those of parents that live are never touched: a parent holds a lease in the bucket
- * for as long as it lives, and this takes the lease of each parent that does not before it ends anything of it. That takes up to
- * 30 seconds. Every parent does the same by itself when it begins to launch, and every five minutes.
+ * for as long as it lives, and this takes the lease of each parent that does not before it ends anything of it. Where parents live, or
+ * have died just now, that takes 40 seconds. Every parent does the same by itself when it begins to launch, and every five minutes.
  *
  * @returns Those that were found, also when they could only be looked at.
  * @throws TypeError for options that make no sense; Ec2Error, StoreError.
@@ -75,7 +75,7 @@ export async function reap(options: ReapOptions): Promise<readonly Orphan[]> {
   const { dryRun, location, ...rest } = resolveReapOptions(options);
   const account = await openAccount({ ...rest, ...(await locationOf(location)) });
   try {
-    return await account.sweep(dryRun);
+    return await account.sweep({ dryRun, patient: true });
   } finally {
     await account.close();
   }
@@ -100,7 +100,7 @@ async function openSite(options: ResolvedEc2Options): Promise<Ec2Site> {
   });
   const release = releaseOf(options, { bucket, ...s3 });
   release.catch(() => undefined);
-  const stopSweeps = repeat(() => account.sweep(false));
+  const stopSweeps = repeat(() => account.sweep({ dryRun: false, patient: false }));
   return {
     settings,
     api,

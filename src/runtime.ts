@@ -63,8 +63,10 @@ let within: Backend | undefined;
 /** Only tests pay for it. Synchronous, as the declaration of a pool is. */
 function loadInline(): Backend {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const made = createRequire(import.meta.url)(`./testing/inline.${extension}`) as typeof import("./testing/inline.ts");
-  return made.inline();
+  const found = createRequire(import.meta.url)(`./testing/inline.${extension}`) as {
+    inlineFor(nested: typeof nestedCalls): Backend;
+  };
+  return found.inlineFor(nestedCalls);
 }
 
 /** Filled in by whoever knows how options are read. */

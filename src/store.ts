@@ -14,15 +14,16 @@ import { CaptureError } from "./errors.ts";
 import { events } from "./events/index.ts";
 import { count, join } from "./lifecycle.ts";
 import { live } from "./live/function.ts";
-import { refuseUnknown, resolveBoolean, show } from "./options.ts";
+import { refuseUnknown, show } from "./options.ts";
 import type { Branch } from "./ports/child.ts";
 import type { StoreDriver } from "./ports/store.ts";
 import type { HandleMaker } from "./store/cell.ts";
 import { fileDriver } from "./store/drivers/file.ts";
 import { memoryDriver } from "./store/drivers/memory.ts";
-import { type S3Credentials, s3Driver } from "./store/drivers/s3.ts";
+import type { S3Credentials } from "./store/drivers/s3-options.ts";
+import { s3Driver } from "./store/drivers/s3.ts";
 import { guarded } from "./store/probe.ts";
-import type { StandardSchema } from "./store/schema.ts";
+import { plainIssue, type StandardSchema } from "./store/schema.ts";
 import { OpenStore, type Store } from "./store/store.ts";
 
 export type { StoreBlob } from "./store/blob.ts";
@@ -117,7 +118,6 @@ function driverOf(url: string, options: StoreOptions): StoreDriver {
       throw new TypeError(
         `Cannot open this store: s3://bucket/prefix is wanted, and nothing else in it; region, endpoint and credentials are options`,
       );
-    check(options);
     const address = { bucket, prefix: decoded(prefix ?? "", url).replace(/\/$/, "") };
     return guarded(s3Driver({ ...options, ...address, clock: systemClock }));
   }
@@ -130,14 +130,6 @@ function decoded(prefix: string, url: string): string {
   } catch {
     throw new TypeError(`Cannot open store ${show(url)}: its prefix is no part of a URL; write % as %25`);
   }
-}
-
-function check({ region, endpoint, forcePathStyle }: StoreOptions): void {
-  if (region !== undefined && (typeof region !== "string" || region === ""))
-    throw new TypeError(`Cannot use ${show(region)} as region: a name such as "eu-central-1" is wanted`);
-  if (endpoint !== undefined && !/^https?:\/\/./.test(String(endpoint)))
-    throw new TypeError(`Cannot use ${show(endpoint)} as endpoint: a URL of http: or https: is wanted`);
-  if (forcePathStyle !== undefined) resolveBoolean(forcePathStyle, "forcePathStyle");
 }
 
 interface CellData extends StoreData {
@@ -171,13 +163,7 @@ function handlesOf({ name }: StoreDriver, data: StoreData): HandleMaker {
 function plainly(schema: StandardSchema) {
   return async (value: unknown): Promise<SchemaResult> => {
     const result = await schema["~standard"].validate(value);
-    if (!result.issues) return { value: result.value };
-    return {
-      issues: result.issues.map(({ message, path }) => ({
-        message,
-        path: (path ?? []).map((step) => String(typeof step === "object" ? step.key : step)),
-      })),
-    };
+    return result.issues ? { issues: result.issues.map(plainIssue) } : { value: result.value };
   };
 }
 

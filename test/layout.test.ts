@@ -19,11 +19,14 @@ const house: House = {
     "src/pools.ts": 4,
     "src/store.ts": 4,
     "src/ec2.ts": 4,
+    "src/ec2-account.ts": 4,
     "src/inspection.ts": 4,
     "src/trace.ts": 4,
     "src/plugin.ts": 4,
     "src/register.ts": 4,
     "src/stamp.ts": 4,
+    "src/testing.ts": 4,
+    "src/testing/": 4,
     "src/cli/": 4,
     "src/dashboard/": 4,
     "runners/": 4,
@@ -66,7 +69,14 @@ const house: House = {
   sideways: [
     { from: "src/native/", to: "src/supervisor/", because: "a native program is a supervised child" },
     { from: "src/index.ts", to: "src/flame/", because: "the entry names what the folder makes" },
+    { from: "src/testing.ts", to: "src/testing/", because: "the entry names what the folder makes" },
+    {
+      from: "src/testing/",
+      to: "runners/",
+      because: "a machine within the process of a test runs what any machine does",
+    },
     { from: "src/live/", to: "src/wire/", because: "a reference is what its messages say" },
+    { from: "src/cli/", to: "src/ec2.ts", because: "what the command does is for programs, too" },
     { from: "src/deploy/", to: "src/pool/", because: "a rollout replaces the runners of a pool" },
   ],
   never: [
@@ -79,7 +89,7 @@ const house: House = {
     { name: /^@aws-sdk\//, in: ["src/backends/ec2/sdk.ts", "src/store/drivers/s3.ts", "src/cli/"] },
     // The guard opens no socket: it reads one that it inherited, in a thread where no connection is wanted.
     { name: /^node:(net|tls|dgram)$/, in: ["src/transport/", "runners/guard.ts"] },
-    { name: /^(node:child_process|execa)$/, in: ["src/native/", "src/backends/", "runners/"] },
+    { name: /^(node:child_process|execa)$/, in: ["src/native/", "src/backends/", "src/testing/", "runners/"] },
     { name: /^node:(timers|timers\/promises|perf_hooks)$/, in: ["src/clock.ts"] },
   ],
   // The guard is a thread of its own and judges the event loop that the clock belongs to.

@@ -50,8 +50,9 @@ def uptime():
 
 
 def say(text):
+    line = "tinderbox boot: %s\n" % "".join(c if c.isprintable() else "?" for c in text)[:1500]
     try:
-        print("tinderbox boot:", "".join(c if c.isprintable() else "?" for c in text)[:1500], flush=True)
+        os.write(1, line.encode("utf-8", "replace"))
     except OSError:
         # Nobody reads the console. The machine boots all the same.
         pass
@@ -96,6 +97,10 @@ def describe(error):
         return str(error)
     full = "; give the machine a larger disk" if getattr(error, "errno", 0) == 28 else ""
     return "%s %s%s" % (type(error).__name__, error, full)
+
+
+def seconds(text):
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
 
 
 # The instance's metadata service, version 2
@@ -151,7 +156,7 @@ class Metadata:
         """Of the instance's role. Asked for again when they soon end or are the stale ones, but not all the time."""
         with self.lock:
             fresh = self.role and self.role is not stale and self.role["ends"] - now > 120
-            if not self.role or not fresh and time.monotonic() - self.asked > 3:
+            if not self.role or not fresh and time.monotonic() - self.asked > 0.5:
                 self.role, self.asked = self.read_role(), time.monotonic()
             return self.role
 
@@ -163,9 +168,8 @@ class Metadata:
             raise Refusal("Cannot get credentials: the instance has no role; launch it with an instance profile")
         try:
             role = json.loads(text)
-            ends = datetime.strptime(role["Expiration"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-            names = key, secret, token = role["AccessKeyId"], role["SecretAccessKey"], role["Token"]
-            return {"key": key, "secret": secret, "token": token, "ends": ends.timestamp()}
+            key, secret, token = role["AccessKeyId"], role["SecretAccessKey"], role["Token"]
+            return {"key": key, "secret": secret, "token": token, "ends": seconds(role["Expiration"])}
         except (ValueError, KeyError):
             code = re.search(r'"Code"\s*:\s*"(\w+)"', text)
             raise Refusal("Cannot get credentials: role %s has none, code %s" % (name, code and code[1]))
@@ -230,7 +234,7 @@ class Bucket:
         why = "status %d %s" % (answer.status, code + (message and " (%s)" % message[1][:300] or ""))
         if code == "RequestTimeTooSkewed":
             self.ahead = parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time()
-        elif answer.status in (400, 403) and denied < 4:
+        elif answer.status in (400, 403) and denied < 6:
             # New credentials are not known everywhere at once, old ones may have ended.
             self.metadata.credentials(self.now(), role)
         elif answer.status < 500 and answer.status not in (408, 412, 416, 429):
@@ -284,6 +288,7 @@ def store(file, piece):
     """A write. That it fails is final, unlike a failing read of the network."""
     try:
         file.write(piece)
+        file.flush()
     except OSError as error:
         raise Refusal("it cannot be written, " + describe(error))
 
@@ -338,7 +343,7 @@ def make_folder(path):
         except FileExistsError:
             os.chmod(at, stat.S_IMODE(os.stat(at).st_mode) | 1)
     if os.listdir(path):
-        raise Refusal("Cannot unpack to %s: it is not empty; was this machine booted before?" % path)
+        raise Refusal("Cannot unpack to %s: it is not empty" % path)
     os.chown(path, 0, 0)
     os.chmod(path, 0o755)
 
@@ -448,7 +453,7 @@ class Release:
     def fetch(self, index):
         layer = self.layers[index]
         for last in (False, True):
-            with open("%s/%d" % (self.folder, index), "wb", buffering=0) as file:
+            with open("%s/%d" % (self.folder, index), "wb") as file:
                 size, wanted = layer["bytes"], layer["sha256"]
                 found = self.bucket.fetch("%slayers/%s.tar.gz" % (self.prefix, wanted), file, size, size)
             if found == wanted:
@@ -568,19 +573,43 @@ def hide_metadata(user):
 # The machine process
 
 
+def watch_notices(metadata):
+    """Writes down, for the machine process, when the market is going to take the machine back; user code may not ask."""
+    if metadata.get("meta-data/instance-life-cycle") == "on-demand" or os.fork():
+        return
+    try:
+        os.setsid()
+        os.dup2(os.open("/dev/null", os.O_RDWR), 1)
+        os.dup2(1, 2)
+        while True:
+            try:
+                notice = json.loads(metadata.get("meta-data/spot/instance-action") or "{}")
+                if "time" in notice:
+                    write(RUN + "/notices", "spot %d\n" % seconds(notice["time"]))
+            except (Refusal, ValueError):
+                pass
+            time.sleep(4)
+    finally:
+        os._exit(1)
+
+
 def start_unit(command, user, folder, environment):
     """Whether systemd runs it. The end of the unit, however it comes, is the machine's end."""
     # One program that is killed for want of memory does not end the others; a fork bomb leaves room for root.
-    properties = """Type=exec Restart=no NoNewPrivileges=yes LimitCORE=0 Delegate=yes OOMPolicy=continue TasksMax=80%
-    TimeoutStopSec=15 StandardOutput=journal+console StandardError=journal+console LogRateLimitIntervalSec=1s
-    LogRateLimitBurst=200""".split()
-    properties += ["ExecStopPost=+/bin/sh %s/ended" % RUN, "WorkingDirectory=" + folder.replace("%", "%%")]
+    properties = "Type=exec Restart=no NoNewPrivileges=yes LimitCORE=0 Delegate=yes OOMPolicy=continue TasksMax=80% "
+    properties += "TimeoutStopSec=15 StandardOutput=journal+console StandardError=journal+console "
+    properties += "LogRateLimitIntervalSec=1s LogRateLimitBurst=200 PermissionsStartOnly=yes"
+    properties = properties.split()
+    # As root by PermissionsStartOnly: an ExecStopPost=+ would be lost at a daemon-reload of systemd 252.
+    properties += ["ExecStopPost=/bin/sh %s/ended" % RUN, "WorkingDirectory=" + folder.replace("%", "%%")]
     line = ["systemd-run", "--quiet", "--unit=tinderbox", "--uid=" + user.pw_name]
     line += ["-p" + value for value in properties] + ["--setenv=%s=%s" % pair for pair in environment.items()]
     # systemd would put a variable in the place of ${NAME}.
     code, text = run(line + [word.replace("$", "$$") for word in command])
     if code:
         say("systemd-run failed with code %d: %s; going on without a unit" % (code, text))
+    else:
+        write(RUN + "/keeper", run(["systemctl", "show", "-pMainPID", "tinderbox"])[1].split("=")[-1] + "\n")
     return code == 0
 
 
@@ -641,13 +670,16 @@ def relay(source):
     pieces, left, last = queue.Queue(16), 1 << 18, time.monotonic()
 
     def print_all():
-        while True:
-            os.write(1, pieces.get())
+        for piece in iter(pieces.get, b""):
+            os.write(1, piece)
 
-    threading.Thread(target=print_all, daemon=True).start()
+    printer = threading.Thread(target=print_all, daemon=True)
+    printer.start()
     while True:
         data, now = os.read(source, 16384), time.monotonic()
         if not data:
+            pieces.put(b"")
+            printer.join()
             return
         left, last = min(1 << 18, left + (now - last) * 4096), now
         if left > len(data) and not pieces.full():
@@ -664,6 +696,8 @@ def secure(keep):
     # A machine that comes up again has lost its timers, and its ticket is used. So it goes off, also after a panic.
     if KERNEL:
         tune("/proc/sys/kernel/panic", "10")
+    if os.path.exists(STATE + "/off"):
+        raise Refusal("Cannot boot: this machine was booted before, and each is used only once")
     os.makedirs(STATE, exist_ok=True)
     shutil.copy(RUN + "/off", STATE + "/off")
     line = "#!/bin/sh\ntrap '' PIPE; timeout 5 echo \"tinderbox boot: %s\"; %s\n"
@@ -678,9 +712,11 @@ def secure(keep):
     if os.path.isdir("/run/systemd/system"):
         write(STATE + "/again", again)
         unit = "[Service]\nStandardOutput=journal+console\nExecStart=/bin/sh %s/again\n" % STATE
-        folder = "/etc/systemd/system/multi-user.target.wants"
-        os.makedirs(folder, exist_ok=True)
-        write(folder + "/tinderbox-again.service", unit)
+        name, wants = "tinderbox-again.service", "/etc/systemd/system/multi-user.target.wants/"
+        os.makedirs(wants, exist_ok=True)
+        write(wants + "../" + name, unit)
+        if not os.path.lexists(wants + name):
+            os.symlink("../" + name, wants + name)
 
 
 def boot(config):
@@ -719,12 +755,13 @@ def boot(config):
     parameters = {name: config[name] for name in ("addresses", "fingerprint", "ticket", "listen", "release")}
     parameters["instance"], parameters["root"], parameters["phases"] = instance, manifest["root"], times
     parameters["identity"] = {"document": document, "signature": signature} if document and signature else None
-    parameters["parentFile"], parameters["powerOff"] = RUN + "/parent", []
+    parameters["parentFile"], parameters["noticeFile"] = RUN + "/parent", RUN + "/notices"
     path = folder + "/parameters.json"
     write(path, json.dumps(parameters), 0o600)
     for owned in (folder, path, RUN + "/parent"):
         os.chown(owned, user.pw_uid, user.pw_gid)
     os.unlink("boot.json")
+    watch_notices(metadata)
     command = [NODE, agent, path]
     environment = {"PATH": OPT + "/node/bin:" + os.environ["PATH"], "LANG": "C.UTF-8", "SHELL": "/bin/sh"}
     environment.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
@@ -747,4 +784,5 @@ def main():
         os._exit(1)
 
 
-main()
+if __name__ == "__main__":
+    main()

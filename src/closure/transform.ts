@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import type { SourceMap } from "magic-string";
 import { analyse, placementOf } from "./analyse.ts";
 import type { FileAnalysis } from "./analysis.ts";
+import { mockFactories } from "./mock-factories.ts";
 import { freshNames, naming } from "./naming.ts";
 import { importsTinderbox } from "./prefilter.ts";
 import type { Hoist } from "./scope.ts";
@@ -80,8 +81,10 @@ function additions(code: string, analysis: FileAnalysis, options: TransformOptio
     close(end, after + (afterNew ? ")" : "") + (openEnds.has(end) && !closed.has(end) ? ";" : ""));
   };
 
+  const factories = mockFactories(code, analysis);
   for (const [index, info] of units.entries()) {
     const site = sites[index]!;
+    if (factories.has(index)) continue;
     if (info.form === "member" || info.form === "property" || site.untouchable) continue;
     const thunk = thunkOf(analysis, index);
     const about = `${key}, ${index}`;
@@ -102,6 +105,7 @@ function additions(code: string, analysis: FileAnalysis, options: TransformOptio
     wrap(info.start, info.end, site.afterNew, `${stamp}(${before}`, `${after}, ${about}${rest})`);
   }
   for (const { start, end, afterNew, methods } of objects) {
+    if (methods.some((index) => factories.has(index))) continue;
     const entries = methods.map((index) => {
       const thunk = thunkOf(analysis, index);
       return `[${JSON.stringify(units[index]!.name)}, ${index}${thunk && `, ${thunk}`}]`;

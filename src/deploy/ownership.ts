@@ -69,9 +69,13 @@ export class Ownership {
     return async () => void (await this.#store.delete(intentOf(token)));
   }
 
-  /** Takes the place of a parent that is gone. Undefined when it lives, which may take as long as a lease to be seen. */
-  async claim(owner: string): Promise<Lease | undefined> {
+  /**
+   * Takes the place of a parent that is gone; undefined when it lives, or has lived a moment ago. `patient` waits for as long as it takes to
+   * be sure of that.
+   */
+  async claim(owner: string, patient: boolean): Promise<Lease | undefined> {
     try {
+      if (patient) return await this.#store.lock(leaseOf(owner), { ttl, timeout: patience });
       return await this.#store.lease(leaseOf(owner), { ttl });
     } catch (error) {
       if (error instanceof StoreConflictError && error.reason === "held") return undefined;
@@ -95,6 +99,8 @@ export class Ownership {
 }
 
 const ttl = "30s";
+/** A lease that has not changed for its ttl is free; a little more, for looks that come late. */
+const patience = "40s";
 
 /** Says to people where it runs. */
 function newOwner(): string {

@@ -56,10 +56,9 @@ export class RunnerLink {
   #killed = false;
   #draining = false;
   #cancelled = false;
+  readonly #stderr = new LastWords();
   /** Calls that it was given. */
   calls = 0;
-  readonly #stderr = new LastWords();
-
   constructor(options: LinkOptions, deps: LinkDeps, handlers: LinkHandlers) {
     this.options = options;
     this.#deps = deps;

@@ -1,4 +1,5 @@
 /** The bytes of a blob as they come, also over a connection that breaks. */
+import { crc32 } from "node:zlib";
 import { AbortError, StoreConflictError, StoreDataError, StoreError } from "../errors.ts";
 import { isTransient, type Requests } from "./requests.ts";
 
@@ -15,9 +16,11 @@ const mostResumptions = 5;
 const progressBytes = 1024 * 1024;
 
 /**
- * Each byte once, in order, all of the same version: after a cut it goes on where it was.
+ * Each byte once, in order, all of the same version: after a cut it goes on where it was. When it is read from its first byte to its last,
+ * all of it is compared with the checksum that the store has of it, in however many requests it came.
  *
- * @throws StoreError, with `missing: true` when there is no object; StoreConflictError when it is, or becomes, another version.
+ * @throws StoreError, with `missing: true` when there is no object; StoreConflictError when it is, or becomes, another version;
+ *   StoreDataError at the end when the bytes are not those that were written.
  */
 export async function* bodyOf(requests: Requests, key: string, options: BodyOptions): AsyncGenerator<Uint8Array> {
   const { start = 0, end = Infinity, signal } = options;
@@ -29,6 +32,8 @@ export async function* bodyOf(requests: Requests, key: string, options: BodyOpti
   let at = start;
   let failures = 0;
   let progress = 0;
+  let sum = 0;
+  let wanted: number | undefined;
   for (let begun = false; ; begun = true) {
     const found = await requests.read(key, { start: at, end, ifMatch: etag, signal });
     if (found === undefined && !begun)
@@ -38,13 +43,15 @@ export async function* bodyOf(requests: Requests, key: string, options: BodyOpti
       throw new StoreConflictError(`Cannot read ${named}: ${what}; read it again`, { ...facts, reason: "changed" });
     }
     etag = found.etag;
+    if (!begun && start === 0 && end >= found.size) wanted = found.crc32;
     try {
       for await (const piece of found.body) {
         at += piece.length;
         progress += piece.length;
+        if (wanted !== undefined) sum = crc32(piece, sum);
         yield piece;
       }
-      return;
+      break;
     } catch (error) {
       // What has been given away already cannot be taken back.
       if (signal?.aborted) throw aborted();
@@ -52,11 +59,16 @@ export async function* bodyOf(requests: Requests, key: string, options: BodyOpti
       failures = progress >= progressBytes ? 1 : failures + 1;
       if (failures > mostResumptions) throw error;
       progress = 0;
-      if (at >= Math.min(end, found.size)) return;
+      if (at >= Math.min(end, found.size)) break;
     }
-    requests.counts.retried++;
+    requests.retried++;
     await requests.pause(requests.pauseMs(failures), signal).catch(() => Promise.reject(aborted()));
   }
+  if (wanted === undefined || sum === wanted) return;
+  throw new StoreDataError(
+    `Cannot read ${named}: its checksum is not that of what was written; read it again, or write it anew`,
+    { ...facts, transient: true },
+  );
 }
 
 /** As a stream that asks for no more than is read; `cancel` ends the request. */

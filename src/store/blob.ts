@@ -1,12 +1,14 @@
 /** Objects of any size: written and read as a stream, or at once. */
+import { randomBytes } from "node:crypto";
 import { StoreConflictError, StoreDataError } from "../errors.ts";
 import { refuseUnknown, resolveBoolean, resolveCount, show } from "../options.ts";
-import type { Condition, PutOutcome } from "../ports/store.ts";
+import type { Condition } from "../ports/store.ts";
 import { handleOf } from "../value/port.ts";
 import { bodyOf, streamOf } from "./blob-body.ts";
 import { type BlobData, sourceOf } from "./blob-source.ts";
 import type { HandleMaker } from "./cell.ts";
 import type { Requests } from "./requests.ts";
+import { remove, settle } from "./settle.ts";
 
 export type { BlobData } from "./blob-source.ts";
 
@@ -68,9 +70,10 @@ export interface StoreBlob {
    * moment; of a stream only the parts that are under way.
    *
    * @returns Its etag, and its size in bytes.
-   * @throws StoreConflictError `"changed"` when `ifMatch` or `ifAbsent` does not hold; then nothing is written.
+   * @throws StoreConflictError `"changed"` when `ifMatch` or `ifAbsent` does not hold; then nothing is written. `"unknown"`, with
+   *   `maybe: true`, when an answer was lost and others have written since, so that nobody can tell any more.
    * @throws StoreError when the store fails; with `maybe: true` when it may have been written. What the stream throws, as it is.
-   * @throws AbortError when `signal` aborts, and nothing is written.
+   * @throws AbortError when `signal` aborts; nothing is written, unless its `maybe` is true.
    * @throws TypeError for data or options that make no sense.
    * @example
    * await store.blob("report.txt").write("all is well\n");
@@ -94,13 +97,13 @@ export interface StoreBlob {
   text(options?: ReadBlobOptions): Promise<string>;
   /** Its value, from JSON. Nothing is checked but the syntax. @throws As `stream` does; StoreDataError when it is no JSON. */
   json<T = unknown>(options?: ReadBlobOptions): Promise<T>;
-  /** What is known of it without its bytes; undefined when there is none. Costs as much as a list. */
+  /** What is known of it without its bytes; undefined when there is none. One read. */
   info(options?: AskBlobOptions): Promise<BlobInfo | undefined>;
   exists(options?: AskBlobOptions): Promise<boolean>;
   /**
    * Deletes it; no matter if there is none.
    *
-   * @throws StoreConflictError `"changed"` when it is another version than `ifMatch`.
+   * @throws StoreConflictError `"changed"` when it is another version than `ifMatch`; `"unknown"` as `write` does.
    */
   delete(options?: DeleteBlobOptions): Promise<void>;
 }
@@ -134,6 +137,7 @@ class OpenBlob implements StoreBlob {
     const { signal } = options;
     const condition = this.#conditionOf(options);
     const source = sourceOf(data, `blob "${this.key}"`);
+    const mark = randomBytes(12).toString("hex");
     let size = 0;
     let begun = false;
     async function* counted(): AsyncGenerator<Uint8Array> {
@@ -144,19 +148,22 @@ class OpenBlob implements StoreBlob {
         yield piece;
       }
     }
-    const attempt = async (): Promise<PutOutcome | { readonly error: unknown }> => {
-      try {
-        return await this.#requests.write(this.key, counted(), { condition, signal });
-      } catch (error) {
-        const aborted = signal?.aborted === true;
-        // Done twice, a condition would not hold the second time; and who gives up is to know that it may be done.
-        const doubtful = (error as { readonly maybe?: unknown }).maybe === true && (condition !== undefined || aborted);
-        if (doubtful || (begun && !source.again && !aborted)) return { error };
-        throw error;
-      }
-    };
-    const outcome = await this.#requests.persist(signal, attempt).finally(() => begun || source.leave());
-    if (typeof outcome === "object" && "error" in outcome) throw outcome.error;
+    const outcome = await settle<{ readonly etag: string }>(this.#requests, {
+      ...this.#facts,
+      named: this.#named,
+      action: "written",
+      signal,
+      act: () => this.#requests.write(this.key, counted(), { condition, mark, signal }),
+      look: async (patienceMs) => {
+        const looking = this.#requests.head(this.key, { signal }, condition === undefined ? 0 : patienceMs);
+        // Without a condition it can be written again all the same.
+        const found = await (condition === undefined ? looking.catch(() => undefined) : looking);
+        if (found?.mark === mark) return { kind: "done", result: found };
+        const holds = condition === undefined || (condition === "absent" ? !found : found?.etag === condition.ifMatch);
+        return { kind: holds ? "open" : "other" };
+      },
+      again: () => source.again || !begun,
+    }).finally(() => begun || source.leave());
     if (outcome !== "lost") return { etag: outcome.etag, size };
     throw this.#changed("write", condition === "absent" ? "it exists" : 'it is not what "ifMatch" names');
   }
@@ -174,7 +181,7 @@ class OpenBlob implements StoreBlob {
         return joined(pieces);
       } catch (error) {
         if (!StoreDataError.is(error) || times === readings) throw error;
-        this.#requests.counts.retried++;
+        this.#requests.retried++;
       }
     }
   }
@@ -198,11 +205,8 @@ class OpenBlob implements StoreBlob {
 
   async info({ signal, ...rest }: AskBlobOptions = {}): Promise<BlobInfo | undefined> {
     refuseUnknown(rest, ["signal"], this.#named);
-    // It comes before all that it is the beginning of.
-    const [found] = (await this.#requests.list(this.key, { signal })).objects;
-    if (found?.key !== this.key) return undefined;
-    const { etag, size, modified } = found;
-    return { etag, size, modified };
+    const found = await this.#requests.head(this.key, { signal });
+    return found && { etag: found.etag, size: found.size, modified: found.modified };
   }
 
   async exists(options: AskBlobOptions = {}): Promise<boolean> {
@@ -212,7 +216,7 @@ class OpenBlob implements StoreBlob {
   async delete({ ifMatch, signal, ...rest }: DeleteBlobOptions = {}): Promise<void> {
     refuseUnknown(rest, ["ifMatch", "signal"], `delete of ${this.#named}`);
     checkEtag(ifMatch);
-    const outcome = await this.#requests.remove(this.key, { ifMatch, signal });
+    const outcome = await remove(this.#requests, this.key, this.#named, { ifMatch, signal });
     if (outcome === "lost") throw this.#changed("delete", 'it is not what "ifMatch" names');
   }
 

@@ -1,12 +1,10 @@
 /** The object that a lease is kept in. It is never deleted: the token in it is the one that no later lease may have again. */
 import { randomBytes } from "node:crypto";
 import { StoreDataError } from "../errors.ts";
-import { show } from "../options.ts";
+import { checkKey, longestKey } from "../keys.ts";
 
 /** Under a prefix of its own: nothing that is done to the key itself touches its lease. */
 export const leasePrefix = ".tinderbox/lease/";
-
-const longestKey = 900;
 
 export interface LeaseRecord {
   /** That of the lease which was taken last, also when it has been given back. */
@@ -32,9 +30,8 @@ export function newBeat(): string {
 
 /** Where the record of a lease is. */
 export function recordKey(key: unknown): string {
-  const limit = longestKey - leasePrefix.length;
-  if (typeof key === "string" && key !== "" && Buffer.byteLength(key) <= limit) return leasePrefix + key;
-  throw new TypeError(`Cannot use ${show(key)} as key of a lease: a string of 1 to ${limit} bytes is wanted`);
+  checkKey(key, "a lease", longestKey - leasePrefix.length);
+  return leasePrefix + key;
 }
 
 export function writeLease({ token, holder, ttl, beat }: LeaseRecord): Uint8Array {

@@ -85,7 +85,6 @@ export class LeaseSlot {
   }
 
   async #readOnce(signal: AbortSignal): Promise<Found | undefined> {
-    this.requests.counts.read++;
     return this.#found(await this.requests.deps.driver.get(this.#recordKey, { signal }));
   }
 

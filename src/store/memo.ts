@@ -3,6 +3,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { type Duration } from "../duration.ts";
 import { AbortError } from "../errors.ts";
 import { refuseUnknown, show } from "../options.ts";
+import { unlessAborted } from "../waiting.ts";
 import type { Commits } from "./commits.ts";
 import type { Leases } from "./leases.ts";
 import { textOf, valueOf } from "./record.ts";
@@ -65,7 +66,7 @@ export class Memos {
     const running = this.#running.get(key) ?? this.#start(key, compute, schema, ttl);
     running.waiting++;
     try {
-      const text = await untilAborted(running.result, signal, () => this.#aborted(key, signal!));
+      const text = await unlessAborted(running.result, [signal], (by) => this.#aborted(key, by));
       const facts = this.#facts(key);
       const value = valueOf(text, `memo "${key}" of ${facts.store}`, facts);
       return (await validated(schema, value, `read memo "${key}" of ${facts.store}`, facts)) as T;
@@ -123,7 +124,7 @@ export class Memos {
         return await commits.update({ apply: (before) => Promise.resolve(before ?? made), lease, timeoutMs, signal });
       } catch (error) {
         // Another machine may be computing by now. What else is lost is the computation's own affair.
-        if (!lease.signal.aborted || signal.aborted) throw error;
+        if (!lease.signal.aborted) throw error;
       } finally {
         await lease.release();
       }
@@ -139,17 +140,5 @@ export class Memos {
 
   #facts(key: string): { readonly store: string; readonly key: string } {
     return { store: this.#deps.requests.name, key };
-  }
-}
-
-async function untilAborted<T>(result: Promise<T>, signal: AbortSignal | undefined, error: () => Error): Promise<T> {
-  if (!signal) return result;
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(error());
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([result, promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }

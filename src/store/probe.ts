@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { StoreError } from "../errors.ts";
 import type { PutOutcome, StoreDriver } from "../ports/store.ts";
+import { unlessAborted } from "../waiting.ts";
 
 /** Trials are kept below it, each for the moment that it takes. */
 const folder = ".tinderbox/probe/";
@@ -23,21 +24,15 @@ export function guarded(driver: StoreDriver): StoreDriver {
     }));
   const before = async (signal: AbortSignal | undefined): Promise<void> => {
     signal?.throwIfAborted();
-    if (!signal) return tried();
-    const { promise, reject } = Promise.withResolvers<never>();
-    const abort = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", abort);
-    try {
-      // The others still want to know.
-      await Promise.race([tried(), promise]);
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+    // The others still want to know.
+    await unlessAborted(tried(), [signal]);
   };
   return {
     name: driver.name,
+    counts: driver.counts,
     prices: driver.prices,
     get: (key, options) => driver.get(key, options),
+    head: (key, options) => driver.head(key, options),
     list: (prefix, options) => driver.list(prefix, options),
     read: (key, options) => driver.read(key, options),
     close: () => driver.close(),

@@ -4,6 +4,7 @@ import { AbortError, StoreError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type {
   GetOptions,
+  ObjectHead,
   ObjectInfo,
   ObjectStream,
   PutOptions,
@@ -12,7 +13,9 @@ import type {
   RequestOptions,
   StoreDriver,
   StoredObject,
+  Tally,
 } from "../ports/store.ts";
+import { pauseFor } from "../waiting.ts";
 
 /** What everything that is kept in one store shares. */
 export interface StoreDeps {
@@ -22,16 +25,15 @@ export interface StoreDeps {
   readonly random?: () => number;
 }
 
-export interface RequestCounts {
-  /** Objects read or looked at. */
-  read: number;
-  /** Objects written or removed. */
-  write: number;
-  list: number;
-  /** Requests that were made again. They are counted above, too. */
-  retried: number;
+export interface RequestCounts extends Readonly<Tally> {
+  /** What was asked again after it had failed; requests within the parts of a large body are not told. */
+  readonly retried: number;
   /** Conditions that did not hold. */
-  lost: number;
+  readonly lost: number;
+}
+
+export interface RemoveOptions extends RequestOptions {
+  readonly ifMatch?: string | undefined;
 }
 
 /** How long reads are tried again when none is said. */
@@ -40,12 +42,14 @@ export const defaultPatienceMs = 30_000;
 const pauses = { initialMs: 50, maxMs: 2_000, factor: 2, jitter: true };
 
 /**
- * Reads, and writes that do the same when they are done twice, are tried again while they fail for a moment, for up to `patienceMs`. A
- * conditional write is made once: only who knows what is written can tell whether it was done.
+ * Reads, and writes that do the same when they are done twice, are tried again while they fail for a moment, for up to `patienceMs`. What
+ * has a condition is done once here: `settle` finds out what became of it.
  */
 export class Requests {
-  readonly counts: RequestCounts = { read: 0, write: 0, list: 0, retried: 0, lost: 0 };
   readonly deps: StoreDeps;
+  /** How often anything was asked again. */
+  retried = 0;
+  #lost = 0;
 
   constructor(deps: StoreDeps) {
     this.deps = deps;
@@ -55,61 +59,57 @@ export class Requests {
     return this.deps.driver.name;
   }
 
+  get counts(): RequestCounts {
+    const { read, write, list } = this.deps.driver.counts;
+    return { read, write, list, retried: this.retried, lost: this.#lost };
+  }
+
   get(
     key: string,
     options: GetOptions = {},
     patienceMs: number = defaultPatienceMs,
   ): Promise<StoredObject | "unchanged" | undefined> {
-    const act = (): ReturnType<StoreDriver["get"]> => {
-      this.counts.read++;
-      return this.deps.driver.get(key, options);
-    };
-    return this.persist(options.signal, act, patienceMs);
+    return this.persist(options.signal, () => this.deps.driver.get(key, options), patienceMs);
+  }
+
+  head(
+    key: string,
+    options: RequestOptions = {},
+    patienceMs: number = defaultPatienceMs,
+  ): Promise<ObjectHead | undefined> {
+    return this.persist(options.signal, () => this.deps.driver.head(key, options), patienceMs);
   }
 
   /** Once. */
   async put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<PutOutcome> {
-    this.counts.write++;
-    const outcome = await this.deps.driver.put(key, body, options);
-    if (outcome === "lost") this.counts.lost++;
-    return outcome;
+    return this.#counted(await this.deps.driver.put(key, body, options));
   }
 
-  /** A conditional one is made again only when it was surely not done. */
-  async remove(key: string, options: RequestOptions & { readonly ifMatch?: string | undefined } = {}) {
-    const act = (): Promise<"done" | "lost"> => {
-      this.counts.write++;
-      return this.deps.driver.remove(key, options);
-    };
-    const again = options.ifMatch === undefined ? isTransient : isUndone;
-    const outcome = await this.persist(options.signal, act, defaultPatienceMs, again);
-    if (outcome === "lost") this.counts.lost++;
-    return outcome;
+  /** With a condition, once. */
+  async remove(key: string, options: RemoveOptions = {}): Promise<"done" | "lost"> {
+    const act = () => this.deps.driver.remove(key, options);
+    return this.#counted(await (options.ifMatch === undefined ? this.persist(options.signal, act) : act()));
   }
 
   list(
     prefix: string,
     options: RequestOptions & { readonly after?: string | undefined } = {},
   ): Promise<{ readonly objects: readonly ObjectInfo[]; readonly more: boolean }> {
-    return this.persist(options.signal, () => {
-      this.counts.list++;
-      return this.deps.driver.list(prefix, options);
-    });
+    return this.persist(options.signal, () => this.deps.driver.list(prefix, options));
   }
 
   /** Tried again until it begins; what comes then is the reader's. */
   read(key: string, options: ReadOptions = {}): Promise<ObjectStream | "lost" | undefined> {
-    return this.persist(options.signal, () => {
-      this.counts.read++;
-      return this.deps.driver.read(key, options);
-    });
+    return this.persist(options.signal, () => this.deps.driver.read(key, options));
   }
 
   /** Once: what is written can be read only once. */
   async write(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions = {}): Promise<PutOutcome> {
-    this.counts.write++;
-    const outcome = await this.deps.driver.write(key, body, options);
-    if (outcome === "lost") this.counts.lost++;
+    return this.#counted(await this.deps.driver.write(key, body, options));
+  }
+
+  #counted<T>(outcome: T | "lost"): T | "lost" {
+    if (outcome === "lost") this.#lost++;
     return outcome;
   }
 
@@ -118,10 +118,8 @@ export class Requests {
     signal: AbortSignal | undefined,
     act: () => Promise<T>,
     patienceMs: number = defaultPatienceMs,
-    again: (error: unknown) => boolean = isTransient,
   ): Promise<T> {
-    const aborted = (): AbortError =>
-      new AbortError(`Cannot ask ${this.name} any longer: it was aborted`, { cause: signal!.reason });
+    const aborted = (): AbortError => this.aborted(signal!);
     if (signal?.aborted) throw aborted();
     const end = this.deps.clock.now() + patienceMs;
     for (let failures = 1; ; failures++) {
@@ -129,13 +127,18 @@ export class Requests {
         return await act();
       } catch (error) {
         if (signal?.aborted) throw aborted();
-        if (!again(error)) throw error;
+        if (!isTransient(error)) throw error;
         const pause = this.pauseMs(failures);
         if (this.deps.clock.now() + pause > end) throw error;
         await this.pause(pause, signal).catch(() => Promise.reject(aborted()));
-        this.counts.retried++;
+        this.retried++;
       }
     }
+  }
+
+  /** For who has given up. */
+  aborted(signal: AbortSignal, facts: { readonly maybe?: true } = {}): AbortError {
+    return new AbortError(`Cannot ask ${this.name} any longer: it was aborted`, { cause: signal.reason, ...facts });
   }
 
   /** With jitter: those who met once are not to meet again. */
@@ -145,26 +148,15 @@ export class Requests {
 
   /** Holds the process. Rejects with the reason of `signal`. */
   pause(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason as Error);
-      const stop = (): void => {
-        timer.cancel();
-        reject(signal!.reason as Error);
-      };
-      const timer = this.deps.clock.timer(ms, () => {
-        signal?.removeEventListener("abort", stop);
-        resolve();
-      });
-      timer.hold(true);
-      signal?.addEventListener("abort", stop, { once: true });
-    });
+    return pauseFor(this.deps.clock, ms, signal);
   }
-}
-
-function isUndone(error: unknown): boolean {
-  return isTransient(error) && !error.maybe;
 }
 
 export function isTransient(error: unknown): error is StoreError {
   return StoreError.is(error) && (error as StoreError).transient;
+}
+
+/** It may have been done, or may yet be done. */
+export function isMaybe(error: unknown): boolean {
+  return (error as { readonly maybe?: unknown } | undefined)?.maybe === true;
 }

@@ -38,7 +38,7 @@ export async function validated(
   if (!schema) return value;
   const result = await schema["~standard"].validate(value);
   if (!result.issues) return result.value;
-  const issues = result.issues.map(({ message, path }) => ({ message, path: pathOf(path) }));
+  const issues = result.issues.map(plainIssue).map(({ message, path }) => ({ message, path: path.join(".") }));
   // Only what the schema says: its messages are made for people, the value may be secret.
   const [first] = issues;
   throw new StoreDataError(
@@ -47,6 +47,7 @@ export async function validated(
   );
 }
 
-function pathOf(path: Issue["path"]): string {
-  return (path ?? []).map((step) => String(typeof step === "object" ? step.key : step)).join(".");
+/** What a schema says, as data: it may say it on another machine. */
+export function plainIssue({ message, path }: Issue): { readonly message: string; readonly path: readonly string[] } {
+  return { message, path: (path ?? []).map((step) => String(typeof step === "object" ? step.key : step)) };
 }

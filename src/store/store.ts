@@ -1,5 +1,6 @@
 /** A store: everything that is kept under one address. */
 import { StoreConflictError } from "../errors.ts";
+import { checkKey } from "../keys.ts";
 import { refuseUnknown, show } from "../options.ts";
 import type { ObjectInfo } from "../ports/store.ts";
 import { handleOf } from "../value/port.ts";
@@ -11,11 +12,12 @@ import { type LeaseOptions, Leases, type LockOptions } from "./leases.ts";
 import { type MemoContext, type MemoOptions, Memos } from "./memo.ts";
 import type { RecordKind } from "./record.ts";
 import { type RequestCounts, Requests, type StoreDeps } from "./requests.ts";
+import { remove } from "./settle.ts";
 import { Watches } from "./watch.ts";
 
 export interface StoreStats {
-  /** Requests of this handle of the store since it was opened. */
-  readonly requests: Readonly<RequestCounts>;
+  /** Requests of this handle of the store since it was opened: all that S3 charges, those that failed and the trial of the server included. */
+  readonly requests: RequestCounts;
   readonly watches: number;
   readonly leases: number;
   /** What the watches and leases of now ask for while nothing changes. */
@@ -90,7 +92,8 @@ export interface Store extends AsyncDisposable {
   /**
    * Deletes a cell, a blob or a memo; no matter if there is none. Leases cannot be deleted: their tokens never begin again.
    *
-   * @throws StoreConflictError `"changed"` when it has another etag than `ifMatch`.
+   * @throws StoreConflictError `"changed"` when it has another etag than `ifMatch`; `"unknown"`, with `maybe: true`, when an answer was lost
+   *   and others have written since, so that nobody can tell any more.
    */
   delete(key: string, options?: DeleteOptions): Promise<void>;
   stats(): StoreStats;
@@ -101,7 +104,7 @@ export interface Store extends AsyncDisposable {
 /** What begins with it is ours: leases, and trials of what the server can do. */
 const reserved = ".tinderbox/";
 /** What drivers take is longer by what leases and memos put before it. */
-const longestKey = 800;
+const longestOwnKey = 800;
 const hoursOfMonth = 730;
 
 export interface OpenedDeps extends StoreDeps {
@@ -155,7 +158,7 @@ export class OpenStore implements Store {
   }
 
   cell<T>(key: string, options: CellOptions<T> = {}): Cell<T> {
-    const commits = this.#commitsOf("cell", checked(key, "cell"));
+    const commits = this.#commitsOf("cell", checked(key, "a cell"));
     return new StoreCell<T>(key, options, {
       requests: this.#requests,
       commits,
@@ -166,12 +169,12 @@ export class OpenStore implements Store {
 
   lease(key: string, options: LeaseOptions = {}): Promise<Lease> {
     this.#deps.holding();
-    return this.#leases.lease(checked(key, "lease"), options);
+    return this.#leases.lease(checked(key, "a lease"), options);
   }
 
   lock(key: string, options: LockOptions = {}): Promise<Lease> {
     this.#deps.holding();
-    return this.#leases.lock(checked(key, "lock"), options);
+    return this.#leases.lock(checked(key, "a lock"), options);
   }
 
   elect<T>(
@@ -180,11 +183,11 @@ export class OpenStore implements Store {
     options: Omit<LockOptions, "timeout"> = {},
   ): Promise<T> {
     this.#deps.holding();
-    return this.#leases.elect(checked(key, "election"), run, options);
+    return this.#leases.elect(checked(key, "an election"), run, options);
   }
 
   blob(key: string): StoreBlob {
-    return blobOf(this.#requests, checked(key, "blob"), this.#deps.handles);
+    return blobOf(this.#requests, checked(key, "a blob"), this.#deps.handles);
   }
 
   async memo<T>(
@@ -193,7 +196,7 @@ export class OpenStore implements Store {
     options: MemoOptions<T> = {},
   ): Promise<T> {
     this.#deps.holding();
-    return this.#memos.get(checked(key, "memo"), compute, options);
+    return this.#memos.get(checked(key, "a memo"), compute, options);
   }
 
   async *list(prefix = "", { signal, ...rest }: ListOptions = {}): AsyncGenerator<ObjectInfo, void, undefined> {
@@ -209,9 +212,9 @@ export class OpenStore implements Store {
   }
 
   async delete(key: string, { ifMatch, signal, ...rest }: DeleteOptions = {}): Promise<void> {
-    checked(key, "object");
+    checked(key, "an object");
     refuseUnknown(rest, ["ifMatch", "signal"], "delete");
-    const outcome = await this.#requests.remove(key, { ifMatch, signal });
+    const outcome = await remove(this.#requests, key, `"${key}" of ${this.name}`, { ifMatch, signal });
     if (outcome === "done") return;
     throw new StoreConflictError(`Cannot delete "${key}" of ${this.name}: it has changed; read it again`, {
       store: this.name,
@@ -226,7 +229,7 @@ export class OpenStore implements Store {
     const writes = this.#leases.requestsPerHour;
     const dollarsPerMonth = ((reads * prices.read + writes * prices.write) * hoursOfMonth) / 1_000;
     return {
-      requests: { ...this.#requests.counts },
+      requests: this.#requests.counts,
       watches: this.#watches.count,
       leases: this.#leases.held,
       perHour: { reads, writes, dollarsPerMonth },
@@ -257,12 +260,9 @@ export class OpenStore implements Store {
 }
 
 function checked(key: string, what: string): string {
-  const refuse = (why: string): never => {
-    throw new TypeError(`Cannot use ${show(key)} as the key of a ${what}: ${why}`);
-  };
-  if (typeof key !== "string" || key === "") refuse("a string of at least one character is wanted");
-  if (Buffer.byteLength(key) > longestKey) refuse(`it is longer than ${longestKey} bytes`);
-  if (key.startsWith(reserved)) refuse(`keys that begin with "${reserved}" are the store's own`);
-  if (!key.isWellFormed()) refuse("it holds half of a surrogate pair");
-  return key;
+  checkKey(key, what, longestOwnKey);
+  if (!key.startsWith(reserved)) return key;
+  throw new TypeError(
+    `Cannot use ${show(key)} as the key of ${what}: what begins with "${reserved}" is the store's own; use another key`,
+  );
 }

@@ -87,6 +87,7 @@ export interface ParentOptions {
   readonly ec2?: Readonly<Record<string, unknown>>;
   readonly pool?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
+  readonly outlivesTest?: boolean;
 }
 
 let scripts = 0;
@@ -99,7 +100,8 @@ export function startParent(bench: Ec2Bench, code: string, options: ParentOption
   const release = { bucket: site.bucket, ...(id === undefined ? {} : { id }) };
   const given = { ec2: { ...site.options, release, ...options.ec2 }, pool: options.pool ?? {} };
   return startScript(file, {
-    timeout: 90_000,
+    timeout: 240_000,
+    outlivesTest: options.outlivesTest ?? false,
     env: { ...site.env, ...options.env, OPTIONS: JSON.stringify(given), HOME: application.home },
   });
 }

@@ -1,6 +1,8 @@
 /** What becomes of machines when whoever should end them cannot. Each has a pool of its own; all wait for their ends side by side. */
 import { readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { tmpdir } from "node:os";
+import { afterAll, describe, expect, test } from "vitest";
+import { removeFoldersOf } from "../../src/scratch.ts";
 import type { CloudInstance } from "../harness/cloud/cloud.ts";
 import type { RunningScript } from "../harness/script.ts";
 import { until } from "../harness/until.ts";
@@ -37,19 +39,28 @@ async function gone(
   return { reason: instanceOf(pool)!.reason, console: console() };
 }
 
+const parents = new Set<RunningScript>();
+afterAll(async () => {
+  for (const script of parents) script.kill("SIGKILL");
+  await Promise.allSettled([...parents].map(({ finished }) => finished));
+  // As the next parent on this machine would do it.
+  for (const { pid } of parents) removeFoldersOf(tmpdir(), pid);
+});
+
 function parent(pool: string, code: string, { pool: options, ...rest }: ParentOptions = {}): RunningScript {
-  return startParent(
-    bench,
-    `const own = pool("${pool}", { backend: ec2(backendOptions), max: 1, processes: 1, ...poolOptions });\n${code}`,
-    {
-      ...rest,
-      pool: { bootTimeout: "5s", ...options },
-    },
-  );
+  const head = `const own = pool("${pool}", { backend: ec2(backendOptions), max: 1, processes: 1, ...poolOptions });`;
+  // Side by side tests cannot be told apart by what ends scripts with their test.
+  const script = startParent(bench, `${head}\n${code}`, {
+    ...rest,
+    outlivesTest: true,
+    pool: { bootTimeout: "60s", ...options },
+  });
+  parents.add(script);
+  return script;
 }
 
 /** The bound of a machine that has not heard its parent: the boot's time and 30 seconds, and what turning off takes. */
-const unheardMs = 5_000 + 30_000 + 25_000;
+const unheardMs = 20_000 + 30_000 + 25_000;
 const forever = `await flame(() => new Promise(() => setInterval(() => {}, 1000)), { pool: own, timeout: Infinity });`;
 const running =
   `console.log("running"); ` +
@@ -76,10 +87,10 @@ async function signalInside(pool: string, signal: NodeJS.Signals, fits: (command
 }
 
 describe.concurrent("no machine is left when", () => {
-  test("its parent is killed before the launch is answered", { timeout: 150_000 }, async () => {
+  test("its parent is killed before the launch is answered", { timeout: 200_000 }, async () => {
     await inTurn(async () => {
       const fault = bench.site.cloud.faults.add({ kind: "slow", ms: 60_000, action: "CreateFleet" });
-      const script = parent("unanswered", forever);
+      const script = parent("unanswered", forever, { pool: { bootTimeout: "20s" } });
       await launched("unanswered");
       script.kill("SIGKILL");
       fault.release();
@@ -90,52 +101,52 @@ describe.concurrent("no machine is left when", () => {
     });
   });
 
-  test("its parent is killed before the machine dials in", { timeout: 150_000 }, async () => {
+  test("its parent is killed before the machine dials in", { timeout: 200_000 }, async () => {
     await inTurn(async () => {
-      const script = parent("undialled", forever, { pool: { bootTimeout: "5s" } });
+      const script = parent("undialled", forever, { pool: { bootTimeout: "20s" } });
       await script.see(/boot\.phase .*"launched"/, { within: 60_000 });
       script.kill("SIGKILL");
     });
     expect(await gone("undialled", unheardMs)).toMatchObject({ reason: byItself });
   });
 
-  test("its parent is killed during a call, and the call may not go on", { timeout: 150_000 }, async () => {
+  test("its parent is killed during a call, and the call may not go on", { timeout: 200_000 }, async () => {
     await inTurn(async () => {
       const script = parent("killed", running, { pool: { bootTimeout: "60s", onParentLoss: "kill" } });
-      await script.see(/in it/, { within: 80_000 });
+      await script.see(/in it/, { within: 100_000 });
       script.kill("SIGKILL");
     });
     expect(await gone("killed", 20_000)).toMatchObject({ reason: byItself });
   });
 
-  test("its parent is killed during a call, which goes on to its end", { timeout: 150_000 }, async () => {
+  test("its parent is killed during a call, which goes on to its end", { timeout: 200_000 }, async () => {
     await inTurn(async () => {
       const script = parent(
         "drained",
         `await flame(async () => { console.log("in it"); await new Promise((r) => setTimeout(r, 8000)); process.stderr.write("finished"); }, { pool: own });`,
         { pool: { bootTimeout: "60s" } },
       );
-      await script.see(/in it/, { within: 80_000 });
+      await script.see(/in it/, { within: 100_000 });
       script.kill("SIGKILL");
     });
     expect(await gone("drained", 30_000)).toMatchObject({ reason: byItself });
   });
 
-  test("its parent is killed while it asks for its end", { timeout: 150_000 }, async () => {
+  test("its parent is killed while it asks for its end", { timeout: 200_000 }, async () => {
     bench.site.cloud.faults.add({ kind: "droppedRequest", action: "TerminateInstances", times: 3 });
     const script = parent("ending", `await flame(() => 1, { pool: own }); void own.close();`, {
       pool: { bootTimeout: "60s" },
     });
     const { id } = await launched("ending");
     const asked = () =>
-      bench.site.cloud.callsOf("TerminateInstances").some(({ parameters }) => JSON.stringify(parameters).includes(id));
-    await until("a request for its end", asked, { within: 80_000 });
+      bench.site.cloud.callsOf("TerminateInstances").some((call) => JSON.stringify(call).includes(id));
+    await until("a request for its end", asked, { within: 100_000 });
     script.kill("SIGKILL");
     // Whether the request was struck is chance here; the machine has ended by itself in any case.
     await gone("ending", 30_000);
   });
 
-  test("its user data is cut", { timeout: 150_000 }, async () => {
+  test("its user data is cut", { timeout: 200_000 }, async () => {
     bench.site.cloud.machineFaults.add({ faults: { truncateUserData: 9_000 }, tags: { "tinderbox:pool": "cut" } });
     const script = parent(
       "cut",
@@ -148,18 +159,18 @@ describe.concurrent("no machine is left when", () => {
     script.kill();
   });
 
-  test("its machine process hangs", { timeout: 150_000 }, async () => {
+  test("its machine process hangs", { timeout: 200_000 }, async () => {
     const script = parent("hung", running, { pool: { bootTimeout: "60s" } });
-    await script.see(/in it/, { within: 80_000 });
+    await script.see(/in it/, { within: 100_000 });
     expect(await signalInside("hung", "SIGSTOP", (command) => command.includes("runners/machine.js"))).toBe(1);
     expect(await gone("hung", 20_000)).toMatchObject({ reason: byRequest });
     const { stderr } = await script.finished;
     expect(stderr).toContain("ERR_TINDERBOX_RUNNER_LOST");
   });
 
-  test("its machine process hangs, and its parent is gone", { timeout: 150_000 }, async () => {
+  test("its machine process hangs, and its parent is gone", { timeout: 200_000 }, async () => {
     const script = parent("hung-alone", running, { pool: { bootTimeout: "60s" }, ec2: { parentLostAfter: "10s" } });
-    await script.see(/in it/, { within: 80_000 });
+    await script.see(/in it/, { within: 100_000 });
     await signalInside("hung-alone", "SIGSTOP", (command) => command.includes("runners/machine.js"));
     script.kill("SIGKILL");
     expect(await gone("hung-alone", 40_000)).toEqual({
@@ -168,17 +179,17 @@ describe.concurrent("no machine is left when", () => {
     });
   });
 
-  test("the network is gone for ever", { timeout: 150_000 }, async () => {
+  test("the network is gone for ever", { timeout: 200_000 }, async () => {
     const script = parent("cut-off", running, { pool: { bootTimeout: "60s", onParentLoss: "kill" } });
-    await script.see(/in it/, { within: 80_000 });
+    await script.see(/in it/, { within: 100_000 });
     await bench.site.cloud.machine((await launched("cut-off")).id)!.partition(true);
     await gone("cut-off", 30_000);
     expect((await script.finished).stderr).toContain("ERR_TINDERBOX_RUNNER_LOST");
   });
 
-  test("nothing is left of it but its power-off timer", { timeout: 150_000 }, async () => {
+  test("nothing is left of it but its power-off timer", { timeout: 200_000 }, async () => {
     const script = parent("timer", running, { pool: { bootTimeout: "60s", lifetime: "50s", drainTimeout: "1s" } });
-    await script.see(/in it/, { within: 80_000 });
+    await script.see(/in it/, { within: 100_000 });
     script.kill("SIGKILL");
     const mine = (command: string): boolean => /machine\.js|agent\.js|boot\.py|tinderbox\/watch|sh watch/.test(command);
     await signalInside("timer", "SIGSTOP", mine);

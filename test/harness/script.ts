@@ -15,6 +15,8 @@ export interface ScriptOptions {
   readonly input?: string;
   /** Milliseconds until the script is killed and the test fails. @default 15000 */
   readonly timeout?: number;
+  /** It is not ended with the test that runs now: for tests side by side, which cannot be told apart. @default false */
+  readonly outlivesTest?: boolean;
   /** Kills the script; its result then has `signal: "SIGKILL"`. */
   readonly signal?: AbortSignal;
 }
@@ -86,8 +88,9 @@ export function startScript(pathOrCode: string, options: ScriptOptions = {}): Ru
   // Who never awaits `finished` learns of the deadline from the test's own.
   finished.catch(() => undefined);
 
-  whenTestFails(() => console.error(shown()));
-  whenTestEnds(async () => {
+  if (!options.outlivesTest) whenTestFails(() => console.error(shown()));
+  const end = options.outlivesTest ? () => undefined : whenTestEnds;
+  end(async () => {
     child.kill("SIGKILL");
     await finished.catch(() => undefined);
   });

@@ -155,6 +155,15 @@ test.each([
   expect(String(Buffer.from((found as { body: Uint8Array }).body))).toBe(text);
 });
 
+test("what a schema says is told by its path", async () => {
+  const cell = processOn(memory()).cell({ schema: z.object({ list: z.array(z.object({ age: z.number() })) }) });
+  const refused = await cell.set({ list: [{ age: 1 }, { age: "two" as never }] }).catch((error: unknown) => error);
+  expect(refused).toMatchObject({
+    issues: [{ path: "list.1.age" }],
+    message: expect.stringContaining("(list.1.age: ") as string,
+  });
+});
+
 test("a schema that does not take what it makes is refused before anything is written", async () => {
   const driver = memory();
   const schema = z.string().transform((text) => text.length);

@@ -310,6 +310,26 @@ test("what was aborted before it was written is not written with what is tried a
   expect([await kept, await cell.get(), puts()]).toEqual([10, 10, 2]);
 });
 
+test("what is aborted while others of the same write are made is not in it, and not made again", async () => {
+  const cell = processOn(memory()).cell({ initial: 0 });
+  await cell.set(0);
+  const abort = new AbortController();
+  const slow = Promise.withResolvers<void>();
+  let made = 0;
+  const [first, second] = [
+    cell.update((value) => (made++, value + 1), { signal: abort.signal }),
+    cell.update(async (value) => {
+      await slow.promise;
+      return value + 10;
+    }),
+  ];
+  await until("the first to be made", () => made === 1);
+  abort.abort();
+  await expect(first).rejects.toMatchObject({ name: "AbortError" });
+  slow.resolve();
+  expect([await second, await cell.get(), made]).toEqual([10, 10, 1]);
+});
+
 test("a signal that lives long gathers nothing", async () => {
   const { signal } = new AbortController();
   const cell = processOn(memory()).cell({ initial: 0 });

@@ -12,7 +12,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { StoreDataError, StoreError } from "../../src/errors.ts";
@@ -31,7 +31,15 @@ function openStore(folder = join(mkdtempSync(join(testRun.folder, "store-")), "m
   return { clock, driver, folder };
 }
 
-const versions = (folder: string, key: string): string[] => readdirSync(join(folder, key, "@"));
+/** Files of the versions of a key. */
+const versions = (folder: string, key: string): string[] => {
+  const lives = readdirSync(join(folder, key, "@"));
+  return lives.flatMap((life) => readdirSync(join(folder, key, "@", life)).map((name) => join(key, "@", life, name)));
+};
+const numbers = (folder: string, key: string): number[] =>
+  versions(folder, key)
+    .map((path) => Number(basename(path)))
+    .toSorted((left, right) => left - right);
 const temporaries = (folder: string): string[] => readdirSync(join(folder, ".tmp"));
 
 /** Descriptors of this process that are open below a folder. */
@@ -63,22 +71,63 @@ test("the folder is made by the first write, for this user alone, and not by rea
 test("old versions are removed, but for a few", async () => {
   const { driver, folder } = openStore();
   for (let round = 0; round < 30; round++) await create(driver, "a", `round ${round}`);
-  expect(versions(folder, "a").toSorted()).toEqual(
-    Array.from({ length: 8 }, (_, index) => String(23 + index).padStart(16, "0")),
-  );
+  expect(numbers(folder, "a")).toEqual([23, 24, 25, 26, 27, 28, 29, 30]);
   expect(temporaries(folder)).toEqual([]);
 });
 
-test("what is large does not stay when it was replaced, and nothing does when it was removed", async () => {
+test("what is large does not stay when it was replaced", async () => {
   const { driver, folder } = openStore();
   for (let round = 0; round < 3; round++) done(await driver.put("a", patterned(1_100_000)));
-  expect(versions(folder, "a")).toEqual(["3".padStart(16, "0")]);
-  await create(driver, "a", "small");
-  await create(driver, "a", "small");
+  expect(numbers(folder, "a")).toEqual([3]);
+});
+
+test("of what was removed nothing stays, once a minute has gone by and something is written", async () => {
+  const { clock, driver, folder } = openStore();
+  for (const key of ["a", "a/b", "c/d/e"]) await create(driver, key, "one");
+  const first = await create(driver, "a", "small");
+  expect(await driver.remove("a")).toBe("done");
+  expect(readdirSync(join(folder, "a"))).toEqual(["b"]);
+  expect(await driver.remove("c/d/e")).toBe("done");
+  expect(readdirSync(folder).toSorted()).toEqual([".tmp", "a"]);
+  // A writer that was stopped may still want to know.
+  expect(temporaries(folder)).toHaveLength(2);
+  const again = await create(driver, "a", "again");
+  expect([again === first, numbers(folder, "a")]).toEqual([false, [1]]);
+  for (const key of ["a", "a/b"]) expect(await driver.remove(key)).toBe("done");
+  expect([readdirSync(folder), temporaries(folder).length]).toEqual([[".tmp"], 4]);
+  const age = (name: string, seconds: number): void =>
+    utimesSync(join(folder, ".tmp", name), clock.wall() / 1_000 - seconds, clock.wall() / 1_000 - seconds);
+  clock.advance(60_000);
+  temporaries(folder).forEach((name, index) => age(name, index === 0 ? 59 : 61));
+  await create(driver, "b", "new");
+  expect(temporaries(folder)).toHaveLength(1);
+  temporaries(folder).forEach((name) => age(name, 61));
+  // Not with every write.
+  await create(driver, "b", "new");
+  expect(temporaries(folder)).toHaveLength(1);
+  clock.advance(60_000);
+  await create(driver, "b", "new");
+  expect(temporaries(folder)).toEqual([]);
+  expect(await keysOf(driver)).toEqual(["b"]);
+});
+
+test("files of others in the place of a key are told, and not waited for", async () => {
+  const { driver, folder } = openStore();
+  await create(driver, "a", "one");
+  writeFileSync(join(folder, "a", "@", "notes"), "of somebody else");
+  await create(driver, "a", "two");
   await driver.remove("a");
-  expect(versions(folder, "a")).toEqual(["6".padStart(16, "0")]);
-  expect(statSync(join(folder, "a", "@", "6".padStart(16, "0"))).size).toBe(256);
-  expect(await create(driver, "a", "again")).toMatch(/^"7-/);
+  expect(await driver.get("a")).toBeUndefined();
+  await expect(driver.put("a", Buffer.from("three"))).rejects.toThrow(
+    /^Cannot write "a" of store .*: files of others are in its folder ".*\/a\/@"; remove them/,
+  );
+  rmSync(join(folder, "a", "@", "notes"));
+  // And who emptied the folder of versions has removed them.
+  await create(driver, "a", "three");
+  for (const path of versions(folder, "a")) rmSync(join(folder, path));
+  expect(await driver.get("a")).toBeUndefined();
+  await create(driver, "a", "four");
+  expect([await peek(driver, "a"), temporaries(folder).length]).toEqual(["four", 1]);
 });
 
 test("an etag does not come back when the folder was cleared", async () => {
@@ -194,7 +243,7 @@ test("bytes that are not those that were written are refused", async () => {
   const body = patterned(400_000);
   done(await driver.put("a", body));
   const [name] = versions(folder, "a");
-  const path = join(folder, "a", "@", name!);
+  const path = join(folder, name!);
   const good = readFileSync(path);
   const spoil = (at: number): void => {
     const bad = Buffer.from(good);
@@ -228,7 +277,7 @@ test("bytes that are not those that were written are refused", async () => {
 test("what is damaged is listed, fits no condition, and can be written over and removed", async () => {
   const { driver, folder } = openStore();
   for (const key of ["a", "b", "c"]) done(await driver.put(key, Buffer.from("good")));
-  for (const key of ["a", "b"]) truncateSync(join(folder, key, "@", versions(folder, key)[0]!), 10);
+  for (const key of ["a", "b"]) truncateSync(join(folder, versions(folder, key)[0]!), 10);
   const { objects } = await driver.list("");
   expect(objects.map(({ key, size }) => [key, size])).toEqual([
     ["a", 0],
@@ -242,7 +291,7 @@ test("what is damaged is listed, fits no condition, and can be written over and 
   expect(await driver.remove("b")).toBe("done");
   expect(await driver.get("a")).toMatchObject({ etag, body: new Uint8Array(Buffer.from("new")) });
   expect(await driver.get("b")).toBeUndefined();
-  expect(done(await driver.put("b", Buffer.from("again"), { condition: "absent" }))).toMatch(/^"3-/);
+  expect(done(await driver.put("b", Buffer.from("again"), { condition: "absent" }))).toMatch(/^"1-/);
 });
 
 test("files and folders of others are left alone", async () => {
@@ -274,7 +323,7 @@ test("files and folders of others are left alone", async () => {
 test("an object is as old as its file", async () => {
   const { clock, driver, folder } = openStore();
   await create(driver, "a", "one");
-  const path = join(folder, "a", "@", versions(folder, "a")[0]!);
+  const path = join(folder, versions(folder, "a")[0]!);
   utimesSync(path, (clock.wall() - 5_000) / 1_000, (clock.wall() - 5_000) / 1_000);
   expect((await found(driver, "a")).ageMs).toBe(5_000);
   expect((await driver.list("")).objects[0]!.modified).toBe(clock.wall() - 5_000);

@@ -109,6 +109,34 @@ test("what a computation loses is its own affair: it is told, not computed again
   expect(computed).toBe(1);
 });
 
+test("what was computed under a lease that was lost is computed again, and what was written first stays", async () => {
+  const driver = memory();
+  let computed = 0;
+  const lost = memosOn(driver).memos.get(
+    "a",
+    async ({ signal }) => {
+      if (++computed > 1) return "again";
+      const { objects } = await driver.list(".tinderbox/lease/");
+      for (const { key } of objects) await driver.remove(key);
+      await until("the loss", () => signal.aborted);
+      return "late";
+    },
+    { ttl: "200ms" },
+  );
+  expect(await lost).toBe("again");
+  expect(computed).toBe(2);
+  const overtaken = memosOn(driver).memos.get(
+    "b",
+    async () => {
+      const commits = new Commits(new Requests({ driver, clock: systemClock }), "memo", "b");
+      await commits.update({ apply: async () => '"theirs"', timeoutMs: 1_000 });
+      return "mine";
+    },
+    {},
+  );
+  expect(await overtaken).toBe("theirs");
+});
+
 test("a memo that asks for itself is told", async () => {
   const { memos } = memosOn(memory());
   const own = memos.get("a", () => memos.get("b", () => memos.get("a", () => 1, {}), {}), {});

@@ -47,6 +47,10 @@ function renamed(good: StoreDriver, nameOf: (body: Uint8Array) => string): Parti
       const etag = nameOf(got.body);
       return etag === ifNoneMatch ? "unchanged" : { ...got, etag };
     },
+    async head(key, options) {
+      const head = await good.head(key, options);
+      return head && { ...head, etag: nameOf((await now(key))!.body) };
+    },
     async read(key, { ifMatch, ...options } = {}) {
       const stream = await good.read(key, options);
       if (typeof stream !== "object") return stream;
@@ -72,6 +76,7 @@ function renamed(good: StoreDriver, nameOf: (body: Uint8Array) => string): Parti
 function filed(good: StoreDriver, nameOf: (key: string) => string): Partial<StoreDriver> {
   return {
     get: (key, options) => good.get(nameOf(key), options),
+    head: (key, options) => good.head(nameOf(key), options),
     put: (key, body, options) => good.put(nameOf(key), body, options),
     remove: (key, options) => good.remove(nameOf(key), options),
     read: (key, options) => good.read(nameOf(key), options),
@@ -107,6 +112,92 @@ const cut = (keys: string[]): { keys: string[]; more: boolean } => ({
 });
 
 export const mutants: Readonly<Record<string, Mutant>> = {
+  "finds by head what begins with the key": {
+    noticedBy: "`head` knows of an object what `list` does, without its bytes",
+    spoil: (good) => ({
+      head: async (key, options) => {
+        const found = (await good.list(key, options)).objects[0];
+        return found && { etag: found.etag, size: found.size, modified: found.modified, mark: undefined };
+      },
+    }),
+  },
+  "says another size in head": {
+    noticedBy: "`head` knows of an object what `list` does, without its bytes",
+    spoil: (good) => ({
+      head: async (key, options) => {
+        const found = await good.head(key, options);
+        return found && { ...found, size: found.size + 1 };
+      },
+    }),
+  },
+  "says in head that it is of another time": {
+    noticedBy: "`head` knows of an object what `list` does, without its bytes",
+    spoil: (good) => ({
+      head: async (key, options) => {
+        const found = await good.head(key, options);
+        return found && { ...found, modified: 0 };
+      },
+    }),
+  },
+  "forgets marks": {
+    noticedBy: "a mark stays until the object is written again",
+    spoil: (good) => ({ put: (key, body, options) => good.put(key, body, { ...options, mark: undefined }) }),
+  },
+  "forgets the marks of streams": {
+    noticedBy: "a mark stays with a body of many parts",
+    spoil: (good) => ({ write: (key, body, options) => good.write(key, body, { ...options, mark: undefined }) }),
+  },
+  "keeps a mark for ever": {
+    noticedBy: "a mark stays until the object is written again",
+    spoil(good) {
+      const marks = new Map<string, string>();
+      return {
+        put: (key, body, options) => {
+          if (options?.mark) marks.set(key, options.mark);
+          return good.put(key, body, options);
+        },
+        head: async (key, options) => {
+          const found = await good.head(key, options);
+          return found && { ...found, mark: found.mark ?? marks.get(key) };
+        },
+      };
+    },
+  },
+  "gives a checksum that is not that of the object": {
+    noticedBy: "a checksum is that of the whole object, if there is one",
+    spoil: (good) => ({
+      read: async (key, options) => {
+        const stream = await good.read(key, options);
+        return typeof stream === "object" ? { ...stream, crc32: 1 } : stream;
+      },
+    }),
+  },
+  "does not count": {
+    noticedBy: "requests are counted by what they do",
+    spoil: () => ({ counts: { read: 0, write: 0, list: 0 } }),
+  },
+  "counts a look at an object as a list": {
+    noticedBy: "requests are counted by what they do",
+    spoil(good) {
+      const counts = { read: 0, write: 0, list: 0 };
+      const also =
+        <A extends readonly unknown[], R>(kind: keyof typeof counts, act: (...args: A) => R) =>
+        (...args: A): R => {
+          counts[kind]++;
+          return act(...args);
+        };
+      return {
+        counts,
+        get: also("read", good.get),
+        head: also("list", good.head),
+        read: also("read", good.read),
+        list: also("list", good.list),
+        put: also("write", good.put),
+        write: also("write", good.write),
+        remove: also("write", good.remove),
+      };
+    },
+  },
   "ignores ifMatch": {
     noticedBy: "`ifMatch` replaces what has this etag, and nothing else",
     spoil: (good) => ({

@@ -1,6 +1,8 @@
+import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { Requests } from "../../src/store/requests.ts";
+import { FakeClock } from "../harness/fake-clock.ts";
 import { memory } from "./cells.ts";
 import { busy, noAnswer, scripted } from "./scripted.ts";
 
@@ -21,13 +23,32 @@ test("a removal is tried again after a moment", async () => {
   expect([tries(), requests.counts.retried]).toEqual([2, 1]);
 });
 
-test("one with a condition is tried again when it was surely not done, and only then", async () => {
-  const undone = removing(busy);
-  const { etag } = (await undone.requests.put("a", Buffer.from("x"))) as { etag: string };
-  expect(await undone.requests.remove("a", { ifMatch: etag })).toBe("done");
-  expect(undone.tries()).toBe(2);
-  const doubtful = removing(noAnswer);
-  await doubtful.requests.put("a", Buffer.from("x"));
-  await expect(doubtful.requests.remove("a", { ifMatch: etag })).rejects.toMatchObject({ maybe: true });
-  expect(doubtful.tries()).toBe(1);
+test("one with a condition is made once", async () => {
+  const { requests, tries } = removing(busy);
+  const { etag } = (await requests.put("a", Buffer.from("x"))) as { etag: string };
+  await expect(requests.remove("a", { ifMatch: etag })).rejects.toMatchObject({ transient: true });
+  expect([tries(), requests.counts.retried]).toEqual([1, 0]);
+});
+
+test("what was asked is counted by the driver, and what became of it here", async () => {
+  const { requests } = removing(noAnswer);
+  await requests.put("a", Buffer.from("x"));
+  expect(await requests.put("a", Buffer.from("y"), { condition: "absent" })).toBe("lost");
+  expect(await requests.write("a", (async function* () {})(), { condition: "absent" })).toBe("lost");
+  await requests.remove("a");
+  await requests.list("");
+  await requests.head("a");
+  expect(requests.counts).toEqual({ read: 1, write: 4, list: 1, retried: 1, lost: 2 });
+});
+
+test("a pause holds the process, and leaves nothing when it is given up", async () => {
+  const clock = new FakeClock();
+  const requests = new Requests({ driver: memory(), clock });
+  const abort = new AbortController();
+  const paused = requests.pause(1_000, abort.signal);
+  const held = clock.pending({ held: true });
+  abort.abort(new Error("enough"));
+  await expect(paused).rejects.toThrow("enough");
+  await expect(requests.pause(1_000, abort.signal)).rejects.toThrow("enough");
+  expect([held, clock.pending(), getEventListeners(abort.signal, "abort")]).toEqual([1, 0, []]);
 });

@@ -6,7 +6,8 @@ import { expect } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { StoreError } from "../../src/errors.ts";
 import type { StoreDriver } from "../../src/ports/store.ts";
-import { s3Driver, type S3Options } from "../../src/store/drivers/s3.ts";
+import type { S3Options } from "../../src/store/drivers/s3-options.ts";
+import { s3Driver } from "../../src/store/drivers/s3.ts";
 import type { S3Server } from "../harness/s3/server.ts";
 
 type Reachable = Pick<S3Server, "endpoint" | "region" | "credentials">;

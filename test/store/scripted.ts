@@ -2,7 +2,7 @@
 import { StoreError } from "../../src/errors.ts";
 import type { StoreDriver } from "../../src/ports/store.ts";
 
-export type Kind = "get" | "put" | "remove";
+export type Kind = "get" | "head" | "put" | "write" | "remove";
 /** `act` does the request, each time that it is called. */
 export type Script = (kind: Kind, key: string, act: () => Promise<unknown>) => Promise<unknown>;
 
@@ -10,6 +10,16 @@ export function scripted(driver: StoreDriver, script: Script): StoreDriver {
   return {
     ...driver,
     get: (key, options) => script("get", key, () => driver.get(key, options)) as never,
+    head: (key, options) => script("head", key, () => driver.head(key, options)) as never,
+    async write(key, body, options) {
+      // What becomes of it is decided when it has been sent.
+      const pieces: Uint8Array[] = [];
+      for await (const piece of body) pieces.push(piece);
+      async function* again(): AsyncGenerator<Uint8Array> {
+        yield* pieces;
+      }
+      return (await script("write", key, () => driver.write(key, again(), options))) as never;
+    },
     put: (key, body, options) => script("put", key, () => driver.put(key, body, options)) as never,
     remove: (key, options) => script("remove", key, () => driver.remove(key, options)) as never,
   };

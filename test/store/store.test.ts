@@ -6,6 +6,7 @@ import { StoreConflictError } from "../../src/errors.ts";
 import { events } from "../../src/events/index.ts";
 import { type Cell, type Store, openStore } from "../../src/store.ts";
 import { testRun } from "../harness/run.ts";
+import { environmentOf } from "../harness/s3/environment.ts";
 import { startS3 } from "../harness/s3/server.ts";
 import { startScript } from "../harness/script.ts";
 import { until } from "../harness/until.ts";
@@ -71,26 +72,19 @@ describe("an address", () => {
       await using store = openStore("s3://by-environment/app");
       console.log(await store.cell("hits", { initial: 0 }).update((hits) => hits + 1));
     `;
-    const { accessKeyId, secretAccessKey } = s3.credentials;
-    const env = {
-      AWS_ENDPOINT_URL_S3: s3.endpoint,
-      AWS_REGION: s3.region,
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    };
-    const { stdout, stderr } = await startScript(code, { env }).finished;
+    const { stdout, stderr } = await startScript(code, { env: environmentOf(s3) }).finished;
     expect(stdout, stderr).toBe("1\n");
   });
 });
 
 describe("a key", () => {
   test.each([
-    ["", "at least one character"],
-    [5 as never, "a string of at least one character"],
-    ["a".repeat(801), "longer than 800 bytes"],
-    ["ä".repeat(401), "longer than 800 bytes"],
+    ["", "it is empty; 1 to 800"],
+    [5 as never, "it is no string; 1 to 800"],
+    ["a".repeat(801), "it has 801 bytes; 1 to 800"],
+    ["ä".repeat(401), "it has 802 bytes; 1 to 800"],
     [".tinderbox/lease/a", "the store's own"],
-    ["\ud800", "half of a surrogate pair"],
+    ["\ud800", "it is not well-formed Unicode"],
   ])("%j is refused everywhere", async (key, why) => {
     const store = opened("memory:");
     expect(() => store.cell(key)).toThrow(why);
@@ -203,6 +197,18 @@ describe.each(["memory:", "file:"])("in %s", (scheme) => {
   });
 });
 
+test("a deletion whose answer was lost is found to be done, and one that others have overtaken is not", async () => {
+  await using s3 = await startS3();
+  const { endpoint, region, credentials } = s3;
+  const store = opened(`s3://${s3.buckets.names()[0]!}`, { endpoint, region, credentials });
+  const { etag } = await store.blob("a").write("one", { ifAbsent: true });
+  s3.faults.add({ kind: "conditionAfterSuccess", operation: "DeleteObject", key: "a" });
+  await store.delete("a", { ifMatch: etag });
+  expect(await store.blob("a").exists()).toBe(false);
+  await store.blob("a").write("two");
+  await expect(store.delete("a", { ifMatch: etag })).rejects.toMatchObject({ reason: "changed", maybe: false });
+});
+
 test("stats say what was asked, and what an hour and a month of doing nothing cost", async () => {
   await using s3 = await startS3();
   const { endpoint, region, credentials } = s3;
@@ -220,6 +226,37 @@ test("stats say what was asked, and what an hour and a month of doing nothing co
   // 730 hours of 720 reads at $0.0004 and 360 writes at $0.005 for a thousand.
   expect(perHour.dollarsPerMonth).toBeCloseTo(0.21 + 1.314, 2);
   await watch.return();
+});
+
+test("stats count every request that S3 charges", async () => {
+  await using s3 = await startS3();
+  const { endpoint, region, credentials } = s3;
+  const store = opened(`s3://${s3.buckets.names()[0]!}`, { endpoint, region, credentials });
+  const blob = store.blob("a");
+  const parts = async function* (): AsyncGenerator<Uint8Array> {
+    for (let piece = 0; piece < 20; piece++) yield new Uint8Array(2 ** 20);
+  };
+  // With a trial of the server first.
+  await blob.write(parts(), { ifAbsent: true });
+  s3.faults.add({ kind: "conflict", operation: "CompleteMultipartUpload" });
+  await expect(blob.write(parts())).rejects.toMatchObject({ transient: true });
+  s3.faults.clear();
+  expect([await blob.exists(), (await blob.bytes()).length]).toEqual([true, 20 * 2 ** 20]);
+  await store.cell("b").set(1);
+  for await (const { key } of store.list()) expect(["a", "b"]).toContain(key);
+  await using lease = await store.lease("c");
+  expect(lease.token).toBe(1);
+  await blob.delete();
+  const asked = (...operations: Parameters<typeof s3.requests.count>[0][]): number =>
+    operations.reduce((sum, operation) => sum + s3.requests.count(operation), 0);
+  const multipart = ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload"] as const;
+  expect(multipart.map((operation) => s3.requests.count(operation) > 0)).toEqual([true, true, true, true]);
+  expect(store.stats().requests).toMatchObject({
+    read: asked("GetObject", "HeadObject"),
+    write: asked("PutObject", "DeleteObject", ...multipart),
+    list: asked("ListObjectsV2"),
+  });
+  expect(s3.requests.count("ListObjectsV2")).toBe(1);
 });
 
 test("a watch that cannot read is an event", async () => {
@@ -272,7 +309,7 @@ test("who ends by itself gives its leases back, too", async () => {
 
 test.each([
   [{ region: 7 }, "as region"],
-  [{ endpoint: "localhost:9000" }, "as endpoint"],
+  [{ endpoint: "localhost:9000" }, "Cannot use the endpoint: it is no URL of http: or https:"],
   [{ forcePathStyle: "no" }, "as forcePathStyle"],
 ])("options that make no sense are refused: %j", (options, why) => {
   expect(() => openStore("s3://bucket", options as never)).toThrow(why);

@@ -89,7 +89,7 @@ export function renderUserData(options: UserDataOptions): string {
         ? null
         : word(options.endpoint, "endpoint", /^https?:\/\/[\w.:[\]-]{1,255}(\/[\w./~-]*)?$/, "http://10.0.0.5:9000"),
     bucket: word(options.bucket, "bucket", /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "my-bucket"),
-    prefix: word(options.prefix ?? "", "prefix", /^[^\0-\x1f\x7f]{0,512}$/, "tinderbox/"),
+    prefix: word(options.prefix ?? "", "prefix", /^\P{Cc}{0,512}$/u, "tinderbox/"),
     release: word(options.release, "release", /^[0-9a-f]{64}$/, "64 hex digits"),
     addresses: addresses.map((one) =>
       word(one, "an address", /^(\[[\da-f:.%\w]+\]|[\w.-]{1,253}):\d{1,5}$/i, "10.0.0.5:41234"),

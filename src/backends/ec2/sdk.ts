@@ -8,7 +8,7 @@ import type {
   TagSpecification,
 } from "@aws-sdk/client-ec2";
 import type { Clock } from "../../ports/clock.ts";
-import type { Ec2Api, FleetOrder, FleetOutcome, InstanceFacts, InstanceState, Tags, Template } from "./api.ts";
+import type { Ec2Api, FleetOrder, FleetOutcome, InstanceFacts, InstanceState, Tags } from "./api.ts";
 import type { Budget } from "./budget.ts";
 import { ec2Error } from "./failures.ts";
 

@@ -27,15 +27,8 @@ export interface Orphan {
   readonly ageMs: number;
 }
 
-export async function sweep({
-  api,
-  clock,
-  scope,
-  own,
-  claim,
-  forget,
-  dryRun,
-}: SweepOptions): Promise<readonly Orphan[]> {
+export async function sweep(options: SweepOptions): Promise<readonly Orphan[]> {
+  const { api, scope, own } = options;
   const owners = new Map<string, InstanceFacts[]>();
   // What EC2 lists may be seconds old; what is missing is found by the next sweep.
   for (const facts of await api.tagged(ownerTag)) {
@@ -45,26 +38,34 @@ export async function sweep({
     if (known) known.push(facts);
     else owners.set(owner, [facts]);
   }
-  const orphans: Orphan[] = [];
-  for (const [owner, instances] of owners) {
-    const name = owner.slice(scope.length + 1);
-    const claimed = await claim(name);
-    if (!claimed) continue;
-    try {
-      for (const { id, tags, state, launchedAt } of instances)
-        orphans.push({
-          instance: id,
-          pool: tags["tinderbox:pool"] ?? "",
-          owner: name,
-          state,
-          ageMs: clock.wall() - launchedAt,
-        });
-      if (dryRun) continue;
+  const found = await Promise.all(
+    [...owners].map(([owner, instances]) => end(owner.slice(scope.length + 1), instances, options)),
+  );
+  return found.flat();
+}
+
+/** What is left of one parent; nothing where it lives. */
+async function end(
+  owner: string,
+  instances: readonly InstanceFacts[],
+  options: SweepOptions,
+): Promise<readonly Orphan[]> {
+  const { api, clock, claim, forget, dryRun } = options;
+  const claimed = await claim(owner);
+  if (!claimed) return [];
+  try {
+    if (!dryRun) {
       await api.terminate(instances.map(({ id }) => id));
-      await forget(name);
-    } finally {
-      await claimed.release();
+      await forget(owner);
     }
+  } finally {
+    await claimed.release();
   }
-  return orphans;
+  return instances.map(({ id, tags, state, launchedAt }) => ({
+    instance: id,
+    pool: tags["tinderbox:pool"] ?? "",
+    owner,
+    state,
+    ageMs: clock.wall() - launchedAt,
+  }));
 }

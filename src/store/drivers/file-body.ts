@@ -3,6 +3,7 @@ import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { type Place, damaged, explained } from "./file-errors.ts";
 import { headerBytes } from "./file-header.ts";
+import type { FileRequests, Ongoing } from "./file-requests.ts";
 import type { OpenVersion } from "./file-versions.ts";
 
 const pieceBytes = 128 * 1024;
@@ -11,8 +12,9 @@ export interface BodyOptions {
   readonly place: Place;
   readonly start: number;
   readonly end: number;
-  /** Throws when reading has to end. */
-  readonly check: () => void;
+  /** Its time begins anew with each piece. */
+  readonly ongoing: Ongoing;
+  readonly requests: Pick<FileRequests, "late">;
 }
 
 /** Closes its version when it has been read, or was left, or failed, or has to end. */
@@ -23,6 +25,7 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
   readonly #isWhole: boolean;
   #at: number;
   #crc = 0;
+  #isReading = false;
   readonly #closed = Promise.withResolvers<void>();
   #closing: Promise<void> | undefined;
 
@@ -40,9 +43,9 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const { check, place } = this.#options;
+    const { ongoing, place, requests } = this.#options;
     try {
-      check();
+      ongoing.check();
       const at = this.#at;
       if (this.#closing || at >= this.#end) {
         if (!this.#closing && this.#isWhole) checkSum(this.#crc, this.#version, place);
@@ -50,13 +53,26 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
         return { done: true, value: undefined };
       }
       this.#at = Math.min(at + pieceBytes, this.#end);
-      const piece = await readPart(this.#version.handle, at, this.#at, place);
-      check();
+      const piece = await this.#inTime(readPart(this.#version.handle, at, this.#at, place));
+      ongoing.check();
       this.#crc = crc32(piece, this.#crc);
       return { done: false, value: piece };
     } catch (error) {
-      await this.close();
-      throw explained(error, "read", place);
+      const closed = this.close();
+      if (!ongoing.late) await closed;
+      throw ongoing.late ? requests.late("read", place, false) : explained(error, "read", place);
+    }
+  }
+
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    const { ongoing } = this.#options;
+    this.#isReading = true;
+    ongoing.continue();
+    try {
+      return await ongoing.race(work);
+    } finally {
+      this.#isReading = false;
+      ongoing.rest();
     }
   }
 
@@ -71,6 +87,8 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
   }
 
   close(): Promise<void> {
+    // A read that is under way ends by its time also when the system does not even close the file.
+    if (!this.#isReading) this.#options.ongoing[Symbol.dispose]();
     this.#closing ??= this.#version.handle.close().finally(() => this.#closed.resolve());
     return this.#closing;
   }

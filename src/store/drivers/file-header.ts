@@ -2,7 +2,8 @@
  * What each version begins with: 256 bytes.
  *
  *     0 "tinderb1"   8 kind: 1 object, 2 removal   12 CRC32 of the body   16 size of the body   24 number of the version
- *     32 id: 16 random bytes   48 the first 8 bytes of the ids of the 24 versions before, latest first   252 CRC32 of all this
+ *     32 id: 16 random bytes   48 the first 8 bytes of the ids of the 24 versions before, latest first   240 mark, or zeros
+ *     252 CRC32 of all this
  */
 import { randomBytes } from "node:crypto";
 import { crc32 } from "node:zlib";
@@ -12,10 +13,11 @@ export const headerBytes = 256;
 const magic = Buffer.from("tinderb1");
 const mostAncestors = 24;
 const ancestorBytes = 8;
-const [crcAt, sizeAt, numberAt, idAt, ancestorsAt, endAt] = [12, 16, 24, 32, 48, 252];
+const [crcAt, sizeAt, numberAt, idAt, ancestorsAt, markAt, endAt] = [12, 16, 24, 32, 48, 240, 252];
+const noMark = "0".repeat(2 * (endAt - markAt));
 
 export interface Header {
-  /** A removal has a number, too: an object that is made again goes on from there. */
+  /** A removal is a version, too, and the last one. */
   readonly removed: boolean;
   readonly number: number;
   readonly size: number;
@@ -25,11 +27,13 @@ export interface Header {
   readonly id: string;
   /** Beginnings of the ids of the versions before, latest first. */
   readonly ancestors: readonly string[];
+  readonly mark: string | undefined;
 }
 
 export interface Content {
   readonly size: number;
   readonly crc: number;
+  readonly mark?: string | undefined;
 }
 
 /** The header of what follows `before`. */
@@ -42,12 +46,21 @@ export function successor(before: Header | undefined, content: Content | "remove
     crc: removed ? 0 : content.crc,
     id: randomBytes(16).toString("hex"),
     ancestors: before ? [shortened(before.id), ...before.ancestors].slice(0, mostAncestors) : [],
+    mark: removed ? undefined : content.mark,
   };
 }
 
 /** In place of one that cannot be read. */
 export function unknownHeader(number: number): Header {
-  return { removed: false, number, size: 0, crc: 0, id: randomBytes(16).toString("hex"), ancestors: [] };
+  return {
+    removed: false,
+    number,
+    size: 0,
+    crc: 0,
+    id: randomBytes(16).toString("hex"),
+    ancestors: [],
+    mark: undefined,
+  };
 }
 
 /** Whether `later` came of `earlier`; "unknown" when too many lie between. */
@@ -61,7 +74,7 @@ export function etagOf({ number, id }: Header): string {
   return `"${number}-${id}"`;
 }
 
-export function encodeHeader({ removed, number, size, crc, id, ancestors }: Header): Buffer {
+export function encodeHeader({ removed, number, size, crc, id, ancestors, mark = noMark }: Header): Buffer {
   const bytes = Buffer.alloc(headerBytes);
   magic.copy(bytes);
   bytes.writeUInt8(removed ? 2 : 1, magic.length);
@@ -70,6 +83,7 @@ export function encodeHeader({ removed, number, size, crc, id, ancestors }: Head
   bytes.writeBigUInt64BE(BigInt(number), numberAt);
   bytes.write(id, idAt, "hex");
   bytes.write(ancestors.join(""), ancestorsAt, "hex");
+  bytes.write(mark, markAt, "hex");
   bytes.writeUInt32BE(crc32(bytes.subarray(0, endAt)), endAt);
   return bytes;
 }
@@ -80,6 +94,7 @@ export function decodeHeader(bytes: Buffer): Header | undefined {
   if (bytes.readUInt32BE(endAt) !== crc32(bytes.subarray(0, endAt))) return undefined;
   const number = Number(bytes.readBigUInt64BE(numberAt));
   const count = Math.min(number - 1, mostAncestors);
+  const mark = bytes.toString("hex", markAt, endAt);
   return {
     removed: bytes.readUInt8(magic.length) === 2,
     number,
@@ -90,6 +105,7 @@ export function decodeHeader(bytes: Buffer): Header | undefined {
       const at = ancestorsAt + index * ancestorBytes;
       return bytes.toString("hex", at, at + ancestorBytes);
     }),
+    mark: mark === noMark ? undefined : mark,
   };
 }
 

@@ -8,14 +8,14 @@ import { join } from "node:path";
 /** Below the 255 bytes of most file systems, also with "+" and for those that want some for themselves. */
 const longestName = 200;
 
-/** Folder of the versions of a key, in the folder of the key. */
-export const versionsName = "@";
+/** Folder of what is kept of a key, in the folder of the key. */
+const lifeName = "@";
 
-/** Folder of what is being written, in the folder of the store. */
+/** Folder of what is being written, and of what was removed a moment ago, in the folder of the store. */
 export const temporaryName = ".tmp";
 
 export function folderOf(root: string, key: string): string {
-  return join(root, ...key.split("/").flatMap(partsOf), versionsName);
+  return join(root, ...key.split("/").flatMap(partsOf), lifeName);
 }
 
 /** The names of the nested folders of one segment. */

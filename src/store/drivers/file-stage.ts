@@ -1,13 +1,11 @@
 /** A body on its way: a file that nobody sees until it is linked as a version. */
 import { randomBytes } from "node:crypto";
-import { constants, copyFile, type FileHandle, link, mkdir, open, readdir, rm, stat, unlink } from "node:fs/promises";
+import { constants, copyFile, type FileHandle, link, mkdir, open, rm, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { type Content, encodeHeader, type Header, headerBytes } from "./file-header.ts";
 import { temporaryName } from "./file-names.ts";
 import { syncFolder } from "./file-system.ts";
-
-const leftAfterMs = 24 * 60 * 60 * 1_000;
 
 export class Stage {
   readonly #folder: string;
@@ -54,12 +52,27 @@ export class Stage {
     this.#linked = true;
   }
 
+  /** Links it into a folder in a folder of its own, which can be moved to where it is to be: `<what this gives>/<folder>/<name>`. */
+  async wrapIn(folder: string, name: string): Promise<string> {
+    const outer = newPath(this.#folder);
+    const inner = join(outer, folder);
+    try {
+      await mkdir(inner, { recursive: true });
+      await link(this.#path, join(inner, name));
+      await syncUp(inner, outer);
+      return outer;
+    } catch (error) {
+      await rm(outer, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
   /** Fails when somebody has removed it. */
   async check(): Promise<void> {
     await stat(this.#path);
   }
 
-  /** It does not matter any more. What cannot be removed now is when a store is opened tomorrow. */
+  /** It does not matter any more. What cannot be removed now is when something is written tomorrow. */
   async discard(): Promise<void> {
     await this.#handle.close();
     await unlink(this.#path).catch(() => undefined);
@@ -78,17 +91,6 @@ export class Stage {
     }
     this.#path = path;
     this.#linked = false;
-  }
-}
-
-/** Removes what processes left that died while they wrote. */
-export async function clearStages(root: string, now: number): Promise<void> {
-  const folder = join(root, temporaryName);
-  const names = await readdir(folder).catch(() => []);
-  for (const name of names) {
-    const path = join(folder, name);
-    const found = await stat(path).catch(() => undefined);
-    if (found && found.mtimeMs < now - leftAfterMs) await unlink(path).catch(() => undefined);
   }
 }
 

@@ -4,11 +4,17 @@
  *
  * Versions are removed from the lowest up, and never the highest. So a version that can be opened after the folder was read was the highest
  * at that moment. A number may be taken a second time only below the highest, where nobody looks.
+ *
+ * The folder is that of one life of the key, `@/<life>`: from its first version, of which it has its name, to its removal. `@` comes with the
+ * first version in it, by rename(2), which the system does only where no `@` is, or an empty one. A removal is a version, too, and no other
+ * ever follows it; whoever sees it moves the folder of that life away. A process that was stopped meanwhile finds no folder to link into,
+ * whatever has been made under the same key since.
  */
-import { type FileHandle, mkdir, open, readdir, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { StoreDataError, StoreError } from "../../errors.ts";
 import { type Place, damaged, explained, named } from "./file-errors.ts";
+import { graveOf } from "./file-graves.ts";
 import {
   type Content,
   type Header,
@@ -37,6 +43,19 @@ export interface OpenVersion {
   readonly modified: number;
 }
 
+/** What is there, be it a removal. */
+export interface Seen {
+  readonly header: Header;
+  readonly life: string;
+}
+
+/** The file of the highest version. */
+interface Latest {
+  readonly handle: FileHandle;
+  readonly number: number;
+  readonly life: string;
+}
+
 export class Versions {
   readonly place: Place;
   readonly #root: string;
@@ -48,65 +67,103 @@ export class Versions {
     this.#folder = folderOf(root, key);
   }
 
-  /** What is there, be it a removal; undefined when nothing ever was. Throws when it is damaged. */
+  /** What is there, be it a removal; undefined when there is nothing. Throws when it is damaged. */
   async open(): Promise<OpenVersion | undefined> {
     const latest = await this.#latest();
     return latest && this.#opened(latest.handle, latest.number);
   }
 
-  async #latest(): Promise<{ readonly handle: FileHandle; readonly number: number } | undefined> {
-    for (let looks = 1; looks <= mostLooks; looks++) {
-      const numbers = await this.#numbers();
-      const last = numbers?.at(-1);
-      if (last === undefined) {
-        if (numbers && looks === 1) continue;
-        return undefined;
-      }
-      const handle = await unless(["ENOENT"], open(this.#path(last), "r"));
-      if (handle) return { handle, number: last };
-    }
-    throw new StoreError(
-      `Cannot read ${named(this.place)}: it was replaced ${mostLooks} times meanwhile; let fewer write to it`,
-      {
-        ...this.place,
-        transient: true,
-      },
-    );
-  }
-
   /** The header of what is there. What is damaged has one that no condition fits, so that it can be written over and removed. */
-  async look(): Promise<Header | undefined> {
+  async look(): Promise<Seen | undefined> {
     const latest = await this.#latest();
     if (!latest) return undefined;
-    try {
-      const version = await this.#opened(latest.handle, latest.number);
-      await version.handle.close();
-      return version.header;
-    } catch (error) {
-      if (!StoreDataError.is(error)) throw error;
-      return unknownHeader(latest.number);
-    }
+    const header = await this.#headerOf(latest);
+    return { header: header ?? unknownHeader(latest.number), life: latest.life };
   }
 
   /** Makes what is in `stage` the version after `before`; undefined when somebody else was first. */
-  async add(before: Header | undefined, stage: Stage, content: Content | "removed"): Promise<Header | undefined> {
-    if (!before) await this.#makeFolder();
+  add(before: Seen | undefined, stage: Stage, content: Content | "removed"): Promise<Header | undefined> {
+    if (before && !before.header.removed) return this.#follow(before, stage, content);
+    return this.#begin(before, stage, content);
+  }
+
+  /** Takes away what is left of a life that has ended. What this fails to do, the next one who writes here does. */
+  async bury(life: string): Promise<void> {
+    await this.#move(life).catch(() => undefined);
+    for (let folder = this.#folder; folder !== this.#root; folder = dirname(folder)) {
+      // Not where anything is in it, or has come to be in it.
+      const gone = await rmdir(folder).then(
+        () => true,
+        () => false,
+      );
+      if (!gone) return;
+    }
+  }
+
+  async #move(life: string): Promise<void> {
+    await unless(["ENOENT"], rename(join(this.#folder, life), graveOf(this.#root, life)));
+  }
+
+  /** The first version of a new life. */
+  async #begin(before: Seen | undefined, stage: Stage, content: Content | "removed"): Promise<Header | undefined> {
+    if (before) await this.#move(before.life);
+    const header = successor(undefined, content);
+    await stage.seal(header);
+    const wrapped = await stage.wrapIn(header.id, fileOf(header.number));
+    const parent = dirname(this.#folder);
+    try {
+      await this.#makeFolder(parent);
+      await rename(wrapped, this.#folder);
+    } catch (error) {
+      await rm(wrapped, { recursive: true, force: true });
+      // Somebody was first, or has removed the folder around it, or cleared the store.
+      await unless(["EEXIST", "ENOTEMPTY", "ENOENT"], Promise.reject(error as Error));
+      await stage.check();
+      await this.#checkFolder();
+      return undefined;
+    }
+    // It may have been removed again, and its folders with it.
+    await unless(["ENOENT"], syncFolder(parent)).catch((error: unknown) => {
+      throw explained(error, "write", this.place, true);
+    });
+    return header;
+  }
+
+  /** A life without a version is of nobody, and files of others would be in the way for ever. */
+  async #checkFolder(): Promise<void> {
+    const names = (await unless(["ENOENT"], readdir(this.#folder))) ?? [];
+    const lives = names.filter(isLife);
+    for (const life of lives) await unless(["ENOENT", "ENOTEMPTY", "EEXIST"], rmdir(join(this.#folder, life)));
+    if (lives.length > 0 || names.length === 0) return;
+    throw new StoreError(
+      `Cannot write ${named(this.place)}: files of others are in its folder "${this.#folder}"; remove them, and keep them out of the store`,
+      { ...this.place },
+    );
+  }
+
+  async #follow(
+    { header: before, life }: Seen,
+    stage: Stage,
+    content: Content | "removed",
+  ): Promise<Header | undefined> {
+    const folder = join(this.#folder, life);
     const header = successor(before, content);
     await stage.seal(header);
-    const linked = stage.linkAs(this.#path(header.number)).then(() => true);
-    // Without the folder: somebody has cleared the store. What there is then is another look.
+    const path = join(folder, fileOf(header.number));
+    const linked = stage.linkAs(path).then(() => true);
+    // Without the folder that life is over. What there is then is another look.
     if (!(await unless(["EEXIST", "ENOENT"], linked))) {
       await stage.check();
       return undefined;
     }
     try {
-      const numbers = (await this.#numbers()) ?? [];
-      if (numbers.at(-1) !== header.number && !(await this.#followed(header))) {
-        await unless(["ENOENT"], unlink(this.#path(header.number)));
+      const numbers = (await numbersIn(folder)) ?? [];
+      if (numbers.at(-1) !== header.number && !(await this.#followed(header, life))) {
+        await unless(["ENOENT"], unlink(path));
         return undefined;
       }
-      await syncFolder(this.#folder);
-      await this.#clear(header, before, numbers);
+      for (const where of [folder, graveOf(this.#root, life)]) await unless(["ENOENT"], syncFolder(where));
+      await clear(folder, header, before, numbers);
     } catch (error) {
       throw explained(error, "write", this.place, true);
     }
@@ -115,16 +172,64 @@ export class Versions {
 
   /**
    * Whether a version that is not the highest any more once was: a process that was stopped before its `link` may take a number that was
-   * taken and removed long ago. The later versions know whom they follow.
+   * taken and removed long ago. The later versions know whom they follow, also when they have been moved away.
    */
-  async #followed(header: Header): Promise<boolean> {
-    const current = await this.look();
-    const follows = current ? descends(current, header) : false;
-    if (follows !== "unknown") return follows;
+  async #followed(header: Header, life: string): Promise<boolean> {
+    const grave = graveOf(this.#root, life);
+    const living = await this.#latestIn(join(this.#folder, life), life);
+    const latest = living ?? (await this.#latestIn(grave, life));
+    const current = latest && (await this.#headerOf(latest));
+    // What was removed has ended with a removal.
+    const told = current && (living || current.removed) ? descends(current, header) : "unknown";
+    if (told !== "unknown") return told;
     throw new StoreError(
       `Cannot tell whether ${named(this.place)} was written: others have written too often since; read it before you try again`,
       { ...this.place, maybe: true },
     );
+  }
+
+  async #latest(): Promise<Latest | undefined> {
+    let before: string | undefined;
+    for (let looks = 1; looks <= mostLooks; looks++) {
+      const names = (await unless(["ENOENT"], readdir(this.#folder))) ?? [];
+      const life = names.find(isLife);
+      // What was moved away does not come back: one that is there again is empty.
+      if (life === undefined || life === before) return undefined;
+      before = life;
+      const latest = await this.#latestIn(join(this.#folder, life), life);
+      if (latest) return latest;
+    }
+    return this.#tooFast();
+  }
+
+  /** Of one life; undefined when its folder has gone, or is empty. */
+  async #latestIn(folder: string, life: string): Promise<Latest | undefined> {
+    for (let looks = 1; looks <= mostLooks; looks++) {
+      const number = (await numbersIn(folder))?.at(-1);
+      if (number === undefined) return undefined;
+      const handle = await unless(["ENOENT"], open(join(folder, fileOf(number)), "r"));
+      if (handle) return { handle, number, life };
+    }
+    return this.#tooFast();
+  }
+
+  #tooFast(): never {
+    throw new StoreError(
+      `Cannot read ${named(this.place)}: it was replaced ${mostLooks} times meanwhile; let fewer write to it`,
+      { ...this.place, transient: true },
+    );
+  }
+
+  /** Closes it. Undefined for what is damaged. */
+  async #headerOf({ handle, number }: Latest): Promise<Header | undefined> {
+    try {
+      const version = await this.#opened(handle, number);
+      await version.handle.close();
+      return version.header;
+    } catch (error) {
+      if (!StoreDataError.is(error)) throw error;
+      return undefined;
+    }
   }
 
   async #opened(handle: FileHandle, number: number): Promise<OpenVersion> {
@@ -142,38 +247,47 @@ export class Versions {
     }
   }
 
-  /** From the lowest up. Undefined without a folder. */
-  async #numbers(): Promise<number[] | undefined> {
-    const names = await unless(["ENOENT"], readdir(this.#folder));
-    return names
-      ?.filter((name) => /^\d{16}$/.test(name))
-      .map(Number)
-      .toSorted((left, right) => left - right);
-  }
-
-  /** What this fails to remove, the next one tries again. */
-  async #clear({ number, removed }: Header, before: Header | undefined, numbers: readonly number[]): Promise<void> {
-    const kept = removed || (before && before.size > largeBytes) ? 1 : keptVersions;
-    for (const each of numbers) {
-      if (each > number - kept) return;
-      const gone = await unlink(this.#path(each)).then(
-        () => true,
-        (error: NodeJS.ErrnoException) => error.code === "ENOENT",
-      );
-      if (!gone) return;
-    }
-  }
-
   /** Lasting before the first version is: whoever sees that may rely on it. */
-  async #makeFolder(): Promise<void> {
-    await mkdir(this.#folder, { recursive: true });
-    for (let folder = this.#folder; ; folder = dirname(folder)) {
+  async #makeFolder(path: string): Promise<void> {
+    await mkdir(path, { recursive: true });
+    for (let folder = path; ; folder = dirname(folder)) {
       await syncFolder(folder);
       if (folder === this.#root) return;
     }
   }
+}
 
-  #path(number: number): string {
-    return join(this.#folder, String(number).padStart(16, "0"));
+/** From the lowest up. Undefined without a folder. */
+async function numbersIn(folder: string): Promise<number[] | undefined> {
+  const names = await unless(["ENOENT"], readdir(folder));
+  return names
+    ?.filter((name) => /^\d{16}$/.test(name))
+    .map(Number)
+    .toSorted((left, right) => left - right);
+}
+
+/** What this fails to remove, the next one tries again. */
+async function clear(
+  folder: string,
+  { number, removed }: Header,
+  before: Header,
+  numbers: readonly number[],
+): Promise<void> {
+  const kept = removed || before.size > largeBytes ? 1 : keptVersions;
+  for (const each of numbers) {
+    if (each > number - kept) return;
+    const gone = await unlink(join(folder, fileOf(each))).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => error.code === "ENOENT",
+    );
+    if (!gone) return;
   }
+}
+
+function isLife(name: string): boolean {
+  return /^[0-9a-f]{32}$/.test(name);
+}
+
+function fileOf(number: number): string {
+  return String(number).padStart(16, "0");
 }

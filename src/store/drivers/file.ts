@@ -1,22 +1,24 @@
 /**
- * Objects in a folder, for all processes of one machine: `<folder>/<segments of the key>/@/<number of the version>`. Nothing is ever locked,
- * so a process that dies or is stopped is in nobody's way. The folder has to be on a file system with hard links, and not on a network.
+ * Objects in a folder, for all processes of one machine: `<folder>/<segments of the key>/@/<life>/<number of the version>`. Nothing is ever
+ * locked, so a process that dies or is stopped is in nobody's way. The folder has to be on a file system with hard links, and not on a
+ * network.
  *
- * What was answered lasts: bodies and names are on the disk by then. Of a key that was removed a file without a body stays, so that its
- * numbers go on.
+ * What was answered lasts: bodies and names are on the disk by then. Of what was removed nothing stays for longer than it takes until
+ * something is written a minute or more later.
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { StoreDataError, StoreError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { Condition, ObjectInfo, PutOutcome, StoreDriver } from "../../ports/store.ts";
+import type { Condition, ObjectInfo, PutOptions, PutOutcome, StoreDriver } from "../../ports/store.ts";
 import { Body, readWhole } from "./file-body.ts";
-import { type Place, explained, named } from "./file-errors.ts";
+import { type Place, named } from "./file-errors.ts";
+import { sweep } from "./file-graves.ts";
 import { type Header, etagOf } from "./file-header.ts";
 import { keysBelow } from "./file-list.ts";
-import { clearStages, Stage } from "./file-stage.ts";
-import { type OpenVersion, Versions } from "./file-versions.ts";
-import { checkKey } from "./keys.ts";
+import { FileRequests, type Ongoing } from "./file-requests.ts";
+import { Stage } from "./file-stage.ts";
+import { type OpenVersion, type Seen, Versions } from "./file-versions.ts";
 import { unlessSilent } from "./sources.ts";
 
 export interface FileOptions {
@@ -25,59 +27,42 @@ export interface FileOptions {
   readonly clock: Clock;
   /** Objects of one answer of `list`. Default: 1000. */
   readonly page?: number;
+  /** How long the file system may take for one step, in milliseconds. A body has a second more for each MiB. Default: 30000. */
+  readonly requestTimeoutMs?: number;
 }
 
 /** How long a write tries to be the next one. */
 const patienceMs = 30_000;
+const sweepEveryMs = 60_000;
 
-export function fileDriver({ folder, clock, page = 1_000 }: FileOptions): StoreDriver {
+export function fileDriver({ folder, clock, page = 1_000, requestTimeoutMs = 30_000 }: FileOptions): StoreDriver {
   const root = resolve(folder);
   const name = pathToFileURL(root).href;
-  const closing = new AbortController();
-  const busy = new Set<Promise<unknown>>();
+  const requests = new FileRequests(name, clock, requestTimeoutMs);
   const bodies = new Set<Body>();
-  let cleared: Promise<void> | undefined;
-
-  /** One request: refused when it must not begin, known until it ends, and its errors made understood. */
-  const request = <T>(
-    { action, key, signal }: { action: string; key?: string; signal: AbortSignal | undefined },
-    act: (check: () => void) => Promise<T>,
-  ): Promise<T> => {
-    const run = async (): Promise<T> => {
-      try {
-        if (key !== undefined) checkKey(key);
-        const check = (): void => signalsOf(signal).forEach((each) => each.throwIfAborted());
-        check();
-        return await act(check);
-      } catch (error) {
-        throw explained(error, action, { store: name, key });
-      }
-    };
-    const running = run();
-    busy.add(running);
-    const settle = (): void => void busy.delete(running);
-    running.then(settle, settle);
-    return running;
-  };
-  const signalsOf = (signal: AbortSignal | undefined): AbortSignal[] => [closing.signal, ...(signal ? [signal] : [])];
   const versionsOf = (key: string): Versions => new Versions(root, name, key);
 
+  let sweptAt = -Infinity;
   const stage = async (): Promise<Stage> => {
     const made = await Stage.create(root);
-    await (cleared ??= clearStages(root, clock.wall()));
+    if (clock.now() - sweptAt >= sweepEveryMs) {
+      sweptAt = clock.now();
+      await sweep(root, clock.wall());
+    }
     return made;
   };
 
   /** Tries to make the next version until it is, or until `decide` says that there is to be none. */
   const change = async <T>(
     versions: Versions,
-    check: () => void,
-    decide: (before: Header | undefined) => T | undefined,
-    add: (before: Header | undefined) => Promise<Header | undefined>,
+    ongoing: Ongoing,
+    decide: (before: Seen | undefined) => T | undefined,
+    add: (before: Seen | undefined) => Promise<Header | undefined>,
   ): Promise<T | Header> => {
     const end = clock.now() + patienceMs;
     for (;;) {
-      check();
+      ongoing.check();
+      ongoing.continue();
       const before = await versions.look();
       const decided = decide(before);
       if (decided !== undefined) return decided;
@@ -87,62 +72,99 @@ export function fileDriver({ folder, clock, page = 1_000 }: FileOptions): StoreD
     }
   };
 
+  /** Tries to make what is in a stage the next version. */
+  const write = async (
+    versions: Versions,
+    ongoing: Ongoing,
+    { condition, mark }: PutOptions,
+    stagedBy: () => Promise<Stage>,
+  ): Promise<PutOutcome> => {
+    const add = async (before: Seen | undefined): Promise<Header | undefined> => {
+      const staged = await stagedBy();
+      ongoing.check();
+      ongoing.committing = true;
+      return versions.add(before, staged, { ...staged.content, mark });
+    };
+    return outcomeOf(await change(versions, ongoing, losesBy(condition), add));
+  };
+
   return {
     name,
+    counts: requests.counts,
     prices: { read: 0, write: 0 },
     get(key, { ifNoneMatch, signal } = {}) {
-      return request({ action: "read", key, signal }, async (check) => {
+      return requests.run({ action: "read", key, signal }, async (ongoing) => {
         const versions = versionsOf(key);
         return using(await versions.open(), async (version) => {
           if (version.header.removed) return undefined;
           const etag = etagOf(version.header);
           if (etag === ifNoneMatch) return "unchanged";
+          ongoing.continue(version.header.size);
           const body = await readWhole(version, versions.place);
-          check();
+          ongoing.check();
           return { etag, body, ageMs: Math.max(0, clock.wall() - version.modified) };
         });
       });
     },
-    put(key, body, { condition, signal } = {}) {
+    head(key, { signal } = {}) {
+      return requests.run({ action: "read", key, signal }, async (ongoing) => {
+        const head = await using(await versionsOf(key).open(), async ({ header, modified }) =>
+          header.removed ? undefined : { etag: etagOf(header), size: header.size, modified, mark: header.mark },
+        );
+        ongoing.check();
+        return head;
+      });
+    },
+    put(key, body, options = {}) {
       const copy = new Uint8Array(body);
-      return request({ action: "write", key, signal }, async (check) => {
+      return requests.run({ action: "write", key, signal: options.signal }, async (ongoing) => {
         let staged: Stage | undefined;
-        const versions = versionsOf(key);
+        const stagedBy = async (): Promise<Stage> => {
+          if (staged) return staged;
+          staged = await stage();
+          ongoing.continue(copy.length);
+          await staged.append(copy);
+          return staged;
+        };
         try {
-          const add = async (before: Header | undefined): Promise<Header | undefined> => {
-            if (!staged) await (staged = await stage()).append(copy);
-            check();
-            return versions.add(before, staged, staged.content);
-          };
-          return outcomeOf(await change(versions, check, losesBy(condition), add));
+          return await write(versionsOf(key), ongoing, options, stagedBy);
         } finally {
           await staged?.discard();
         }
       });
     },
     remove(key, { ifMatch, signal } = {}) {
-      return request({ action: "remove", key, signal }, async (check) => {
+      return requests.run({ action: "remove", key, signal }, async (ongoing) => {
         let staged: Stage | undefined;
+        let ended: string | undefined;
         const versions = versionsOf(key);
-        const decide = (before: Header | undefined): "done" | "lost" | undefined => {
-          if (!before || before.removed) return "done";
-          return ifMatch !== undefined && etagOf(before) !== ifMatch ? "lost" : undefined;
+        const decide = (before: Seen | undefined): "done" | "lost" | undefined => {
+          ended = before?.life;
+          if (!before || before.header.removed) return "done";
+          return ifMatch !== undefined && etagOf(before.header) !== ifMatch ? "lost" : undefined;
         };
         try {
-          const add = async (before: Header | undefined): Promise<Header | undefined> =>
-            versions.add(before, (staged ??= await stage()), "removed");
-          const answer = await change(versions, check, decide, add);
-          return typeof answer === "string" ? answer : "done";
+          const add = async (before: Seen | undefined): Promise<Header | undefined> => {
+            staged ??= await stage();
+            ongoing.check();
+            ongoing.committing = true;
+            return versions.add(before, staged, "removed");
+          };
+          const answer = await change(versions, ongoing, decide, add);
+          if (answer === "lost") return "lost";
+          if (ended !== undefined) await versions.bury(ended);
+          return "done";
         } finally {
           await staged?.discard();
         }
       });
     },
     list(prefix, { after, signal } = {}) {
-      return request({ action: "list", signal }, async (check) => {
+      return requests.run({ action: "list", signal }, async (ongoing) => {
         const objects: ObjectInfo[] = [];
         for await (const key of keysBelow(root, { prefix, after })) {
-          check();
+          ongoing.check();
+          ongoing.continue();
           const info = await infoOf(key, versionsOf(key));
           if (info && objects.length === page) return { objects, more: true };
           if (info) objects.push(info);
@@ -151,18 +173,20 @@ export function fileDriver({ folder, clock, page = 1_000 }: FileOptions): StoreD
       });
     },
     read(key, { start = 0, end = Infinity, ifMatch, signal } = {}) {
-      return request({ action: "read", key, signal }, async (check) => {
+      return requests.run({ action: "read", key, signal }, async (ongoing) => {
         const versions = versionsOf(key);
         const version = await versions.open();
         if (!version) return undefined;
         const { header } = version;
         const etag = etagOf(header);
         const isLost = ifMatch !== undefined && ifMatch !== etag;
-        if (header.removed || isLost) {
+        if (header.removed || isLost || ongoing.late) {
           await version.handle.close();
           return header.removed ? undefined : "lost";
         }
-        const body = new Body(version, { place: versions.place, start, end, check });
+        const reading = requests.ongoing(signal);
+        reading.rest();
+        const body = new Body(version, { place: versions.place, start, end, ongoing: reading, requests });
         bodies.add(body);
         const stop = (): void => void body.close().catch(() => undefined);
         signal?.addEventListener("abort", stop);
@@ -171,23 +195,30 @@ export function fileDriver({ folder, clock, page = 1_000 }: FileOptions): StoreD
           signal?.removeEventListener("abort", stop);
         });
         if (signal?.aborted) stop();
-        return { etag, size: header.size, body };
+        return { etag, size: header.size, crc32: header.crc, body };
       });
     },
-    async write(key, source, { condition, signal } = {}) {
+    async write(key, source, options = {}) {
+      const { signal } = options;
       // What the source throws is its own, also when it is an error of the system.
       let failure: { readonly error: unknown } | undefined;
-      const writing = request({ action: "write", key, signal }, async (check) => {
+      const writing = requests.run({ action: "write", key, signal }, async (ongoing) => {
         let staged: Stage | undefined;
-        const versions = versionsOf(key);
         try {
           // The source comes first: a stream that fails while nobody listens ends the process.
-          for await (const piece of unlessSilent(source, signalsOf(signal), (error) => (failure = { error })))
+          ongoing.rest();
+          for await (const piece of unlessSilent(
+            source,
+            [requests.closing, signal],
+            (error) => (failure = { error }),
+          )) {
+            ongoing.continue(piece.length);
             await (staged ??= await stage()).append(piece);
+            ongoing.rest();
+          }
+          ongoing.continue();
           const whole = (staged ??= await stage());
-          const add = (before: Header | undefined): Promise<Header | undefined> =>
-            versions.add(before, whole, whole.content);
-          return outcomeOf(await change(versions, check, losesBy(condition), add));
+          return await write(versionsOf(key), ongoing, options, async () => whole);
         } finally {
           await staged?.discard();
         }
@@ -197,17 +228,21 @@ export function fileDriver({ folder, clock, page = 1_000 }: FileOptions): StoreD
       });
     },
     async close() {
-      closing.abort(new StoreError(`Cannot use store ${name}: it is closed`, { store: name }));
-      await Promise.allSettled(busy);
-      await Promise.all([...bodies].map((body) => body.close()));
+      await requests.close();
+      const ongoing = requests.ongoing(undefined);
+      const closed = Promise.all([...bodies].map((body) => body.close()));
+      await ongoing.race(closed).catch((error: unknown) => {
+        if (!ongoing.late) throw error;
+      });
+      ongoing[Symbol.dispose]();
     },
   };
 }
 
 /** "lost" when the condition does not hold. */
-function losesBy(condition: Condition | undefined): (before: Header | undefined) => "lost" | undefined {
+function losesBy(condition: Condition | undefined): (before: Seen | undefined) => "lost" | undefined {
   return (before) => {
-    const there = before && !before.removed ? before : undefined;
+    const there = before && !before.header.removed ? before.header : undefined;
     if (condition === undefined) return undefined;
     const holds = condition === "absent" ? !there : there !== undefined && etagOf(there) === condition.ifMatch;
     return holds ? undefined : "lost";

@@ -1,7 +1,7 @@
 /** The body of an answer, as it comes: counted, checked, and never waited for longer than it may take. */
 import { crc32 } from "node:zlib";
 import { StoreDataError } from "../../errors.ts";
-import type { Deadline } from "./s3-deadline.ts";
+import type { Deadline } from "./deadline.ts";
 import { type Asked, failureOf, storeError } from "./s3-errors.ts";
 import type { S3Requests } from "./s3-requests.ts";
 
@@ -11,8 +11,8 @@ export interface Announced {
   readonly source: AsyncIterable<Uint8Array>;
   /** Bytes that are to come; undefined when the server has not said. */
   readonly length: number | undefined;
-  /** CRC32 of all of them, as base64; undefined when there is nothing to compare with. */
-  readonly crc32: string | undefined;
+  /** CRC32 of all of them; undefined when there is nothing to compare with. */
+  readonly crc32: number | undefined;
 }
 
 /**
@@ -44,7 +44,7 @@ export async function* received(
     }
     ended = true;
     if (length !== undefined && count !== length) throw fail("short");
-    if (expected !== undefined && base64Of(sum) !== expected) throw fail("checksum");
+    if (expected !== undefined && sum !== expected) throw fail("checksum");
   } finally {
     deadline[Symbol.dispose]();
     // Not waited for: it may be that it does not answer.

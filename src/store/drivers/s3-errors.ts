@@ -1,7 +1,8 @@
 /** What S3 and the way to it say, in our words. Nothing of what a server sends but its code gets into an error: answers repeat keys and signatures. */
 import { StoreError } from "../../errors.ts";
 import { formatDuration } from "../../duration.ts";
-import type { Ending } from "./s3-deadline.ts";
+import type { Condition } from "../../ports/store.ts";
+import type { Ending } from "./deadline.ts";
 
 /** What was asked for. */
 export interface Asked {
@@ -11,6 +12,16 @@ export interface Asked {
   readonly permission: string;
   /** True when it may have changed something once it was sent. */
   readonly writes: boolean;
+}
+
+export function askedToRead(key: string): Asked {
+  // Without the second one a missing object looks like one that is forbidden.
+  return { action: "read", key, permission: "s3:GetObject and s3:ListBucket", writes: false };
+}
+
+export function askedToWrite(key: string, condition: Condition | undefined): Asked {
+  const permission = typeof condition === "object" ? "s3:PutObject and s3:GetObject" : "s3:PutObject";
+  return { action: "write", key, permission, writes: true };
 }
 
 export interface Place {

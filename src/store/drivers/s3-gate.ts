@@ -1,5 +1,5 @@
 /** So many requests at a time; the others wait for their turn, and their clocks begin only then. */
-import { unlessAborted } from "./sources.ts";
+import { unlessAborted } from "../../waiting.ts";
 
 export class Gate {
   #free: number;
@@ -10,7 +10,7 @@ export class Gate {
   }
 
   /** In the order of asking. The result is called when the place is free again; rejects with the reason of a signal. */
-  async enter(signals: readonly AbortSignal[]): Promise<() => void> {
+  async enter(signals: readonly (AbortSignal | undefined)[]): Promise<() => void> {
     if (this.#free > 0) this.#free--;
     else await this.#wait(signals);
     let left = false;
@@ -20,7 +20,7 @@ export class Gate {
     };
   }
 
-  async #wait(signals: readonly AbortSignal[]): Promise<void> {
+  async #wait(signals: readonly (AbortSignal | undefined)[]): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#line.push(resolve);
     try {

@@ -1,7 +1,8 @@
 /** Requests to S3, one by one: each with its deadline, and with errors in our words. */
 import { StoreError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { Deadline } from "./s3-deadline.ts";
+import type { Tally } from "../../ports/store.ts";
+import { Deadline } from "./deadline.ts";
 import { Gate } from "./s3-gate.ts";
 import {
   type Asked,
@@ -40,6 +41,7 @@ const slowestBytesPerMs = (256 * 1024) / 1_000;
 
 export class S3Requests<Loaded> {
   readonly place: Place;
+  readonly counts: Tally = { read: 0, write: 0, list: 0 };
   readonly requestTimeoutMs: number;
   readonly #options: S3RequestsOptions<Loaded>;
   readonly #closing = new AbortController();
@@ -84,7 +86,7 @@ export class S3Requests<Loaded> {
   async inTurn<T>(asked: Asked, { signal, closing = this.closing }: Limits, act: () => Promise<T>): Promise<T> {
     let leave: (() => void) | undefined;
     try {
-      leave = await this.#gate.enter(signal ? [signal, closing] : [closing]);
+      leave = await this.#gate.enter([signal, closing]);
     } catch {
       const ending = signal?.aborted ? "aborted" : "closed";
       throw endedBy(ending, false, asked, this.place, this.requestTimeoutMs, signal?.reason);
@@ -109,6 +111,7 @@ export class S3Requests<Loaded> {
       deadline.check();
       const loaded = await deadline.race((this.#loading ??= this.#options.load()));
       sent = true;
+      this.counts[asked.action === "remove" ? "write" : asked.action]++;
       const output = await deadline.race(send(loaded, { abortSignal: deadline.signal }));
       this.#skewed = 0;
       return output;

@@ -4,7 +4,7 @@ import { backoffMs } from "../../backoff.ts";
 import { StoreError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { PutOutcome } from "../../ports/store.ts";
-import { unlessAborted } from "./sources.ts";
+import { pauseFor, unlessAborted } from "../../waiting.ts";
 import { mostParts, PartBuffer, partSize } from "./s3-parts.ts";
 
 export interface SentPart {
@@ -126,21 +126,9 @@ async function repeated<T>(clock: Clock, signal: AbortSignal, act: () => Promise
     } catch (error) {
       const passing = StoreError.is(error) && (error as StoreError).transient;
       if (!passing || failures === tries || signal.aborted) throw error;
-      await pause(clock, backoffMs(failures, pauses), signal);
+      await pauseFor(clock, backoffMs(failures, pauses), signal);
     }
   }
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const abort = (): void => reject(signal.reason as Error);
-  const timer = clock.timer(ms, resolve);
-  timer.hold(true);
-  signal.addEventListener("abort", abort);
-  return promise.finally(() => {
-    timer.cancel();
-    signal.removeEventListener("abort", abort);
-  });
 }
 
 /** Aborts `stop` as soon as one of the signals is aborted, until it is disposed. */

@@ -3,49 +3,14 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type * as Sdk from "@aws-sdk/client-s3";
 import { StoreError } from "../../errors.ts";
-import { show } from "../../options.ts";
-import type { Clock } from "../../ports/clock.ts";
-import type { Condition, ObjectInfo, PutOutcome, StoreDriver } from "../../ports/store.ts";
-import { checkKey } from "./keys.ts";
+import { checkKey } from "../../keys.ts";
+import type { Condition, ObjectInfo, PutOptions, PutOutcome, StoreDriver } from "../../ports/store.ts";
 import { base64Of, faults, received } from "./s3-body.ts";
-import { type Asked, type Refusal, storeError } from "./s3-errors.ts";
-import { leastPartBytes, type PartBuffer } from "./s3-parts.ts";
+import { type Asked, askedToRead, askedToWrite, type Refusal, storeError } from "./s3-errors.ts";
+import { resolve, type S3Options } from "./s3-options.ts";
+import type { PartBuffer } from "./s3-parts.ts";
 import { S3Requests } from "./s3-requests.ts";
 import { type SentPart, upload, type UploadCalls } from "./s3-upload.ts";
-
-export interface S3Identity {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-  readonly expiration?: Date;
-}
-
-/** Credentials, or what gets them: called again when they have expired. */
-export type S3Credentials = S3Identity | (() => Promise<S3Identity>);
-
-export interface S3Options {
-  readonly bucket: string;
-  /** What all keys begin with in the bucket, followed by a slash. Default: nothing. */
-  readonly prefix?: string | undefined;
-  readonly clock: Clock;
-  /** Default: as the SDK finds it; us-east-1 where there is an endpoint. */
-  readonly region?: string | undefined;
-  /** Address of a server that is not AWS. */
-  readonly endpoint?: string | undefined;
-  /** Bucket in the path instead of the host name. Default: true with `endpoint`. */
-  readonly forcePathStyle?: boolean | undefined;
-  /** Default: the SDK's own search. */
-  readonly credentials?: S3Credentials | undefined;
-  /**
-   * How long an answer may take, and each further piece of a body, in milliseconds. Bodies have a second more for each 256 KiB. Default:
-   * 10000.
-   */
-  readonly requestTimeoutMs?: number | undefined;
-  /** Larger bodies are sent in parts of this size, which grow when there are very many; at least 5 MiB. Default: 8 MiB. */
-  readonly partBytes?: number | undefined;
-  /** Objects of one answer of `list`, up to 1000. Default: 1000. */
-  readonly page?: number | undefined;
-}
 
 interface Loaded {
   readonly sdk: typeof Sdk;
@@ -53,27 +18,16 @@ interface Loaded {
 }
 
 const packageName = "@aws-sdk/client-s3";
-/** S3 has keys of 1024 bytes, and 900 of them are for ours. */
-const longestPrefix = 124;
+/** Of the metadata, in which marks are kept. */
+const markName = "tinderbox-mark";
+
 export function s3Driver(options: S3Options): StoreDriver {
-  const { bucket, clock, endpoint, requestTimeoutMs = 10_000, page = 1_000 } = options;
-  const partBytes = Math.max(leastPartBytes, options.partBytes ?? 8 * 2 ** 20);
-  const prefix = (options.prefix ?? "").replace(/^\/+|\/+$/g, "");
-  const root = prefix && `${prefix}/`;
-  const prefixBytes = Buffer.byteLength(root);
-  if (prefixBytes > longestPrefix)
-    throw new TypeError(
-      `Cannot use prefix ${show(prefix)}: it has ${prefixBytes - 1} bytes; at most ${longestPrefix - 1} leave room for keys`,
-    );
-  if (endpoint !== undefined && !URL.canParse(endpoint))
-    throw new TypeError('Cannot use the endpoint: it is no URL; "https://host" is wanted');
-  const server = endpoint === undefined ? "" : ` at ${new URL(endpoint).host}`;
-  const name = `s3://${bucket}${prefix && `/${prefix}`}${server}`;
+  const { bucket, root, name, clock, requestTimeoutMs, partBytes, page } = resolve(options);
   const place = { name, bucket };
   const requests = new S3Requests({ place, clock, requestTimeoutMs, load: () => load(name, options) });
   const uploads = new Set<Promise<unknown>>();
   const targetOf = (key: string) => {
-    checkKey(key);
+    checkKey(key, "an object");
     return { Bucket: bucket, Key: root + key };
   };
 
@@ -87,23 +41,24 @@ export function s3Driver(options: S3Options): StoreDriver {
       deadline[Symbol.dispose]();
       return answer;
     }
-    const { ETag: etag, ContentLength: length, ContentRange: range, ChecksumCRC32: sum } = answer;
+    const { ETag: etag, ContentLength: length, ContentRange: range, ChecksumCRC32: given } = answer;
     const source = (answer.Body ?? nothing()) as AsyncIterable<Uint8Array>;
+    // Checksums of parts end in their number and are longer; those of a range do not exist.
+    const sum = range === undefined && given?.length === 8 ? Buffer.from(given, "base64").readUInt32BE() : undefined;
     const body = (stallMs?: number): AsyncGenerator<Uint8Array> => {
-      // Checksums of parts end in their number and are longer; those of a range do not exist.
-      const crc = range === undefined && sum?.length === 8 ? sum : undefined;
       deadline.extend(stallMs ?? requests.limitMs(length ?? 0));
-      return received({ source, length, crc32: crc }, deadline, stallMs, faults(requests, asked, deadline, signal));
+      return received({ source, length, crc32: sum }, deadline, stallMs, faults(requests, asked, deadline, signal));
     };
     const close = (): void => deadline.end("aborted");
-    if (etag !== undefined) return { answer, etag, body, close };
+    if (etag !== undefined) return { answer, etag, sum, body, close };
     close();
     throw requests.unexpected("no etag", asked);
   };
 
-  const put = async (key: string, body: Uint8Array, condition: Condition | undefined, signal?: AbortSignal) => {
+  const put = async (key: string, body: Uint8Array, { condition, mark, signal }: PutOptions) => {
     const asked = askedToWrite(key, condition);
-    const input = { ...targetOf(key), ...headersOf(condition), Body: body, ContentLength: body.length };
+    const length = { Body: body, ContentLength: body.length };
+    const input = { ...targetOf(key), ...headersOf(condition), ...markedBy(mark), ...length };
     const answer = await requests.act(
       asked,
       { signal, ms: requests.limitMs(body.length) },
@@ -134,15 +89,16 @@ export function s3Driver(options: S3Options): StoreDriver {
     if (answer === "missing") return undefined;
     if (answer === "condition" && ifMatch !== undefined) return "lost";
     if (typeof answer === "string") throw requests.unexpected(answer, asked);
-    const { ETag: etag, ContentLength: size } = answer;
+    const { ETag: etag, ContentLength: size, LastModified: modified, Metadata = {} } = answer;
     if (etag === undefined || size === undefined) throw requests.unexpected("no etag", asked);
-    return { etag, size, body: nothing() };
+    return { etag, size, modified: modified?.getTime() ?? 0, mark: Metadata[markName] };
   };
 
   /** The server cannot check a whole upload. */
   let unchecked = false;
 
-  const uploadCalls = (key: string, condition: Condition | undefined, signal?: AbortSignal): UploadCalls => {
+  const uploadCalls = (key: string, asking: PutOptions): UploadCalls => {
+    const { condition, mark, signal } = asking;
     const target = targetOf(key);
     // Of the object itself nothing changes until the end.
     const asked: Asked = { ...askedToWrite(key, undefined), writes: false };
@@ -150,13 +106,13 @@ export function s3Driver(options: S3Options): StoreDriver {
     const create = async (stop: AbortSignal): Promise<string> => {
       const input = checked ? ({ ChecksumAlgorithm: "CRC32", ChecksumType: "FULL_OBJECT" } as const) : {};
       const answer = await requests.act(asked, { signal: stop }, ({ sdk, client }, sending) =>
-        client.send(new sdk.CreateMultipartUploadCommand({ ...target, ...input }), sending),
+        client.send(new sdk.CreateMultipartUploadCommand({ ...target, ...markedBy(mark), ...input }), sending),
       );
       if (typeof answer === "object" && answer.UploadId !== undefined) return answer.UploadId;
       throw requests.unexpected("no upload", asked);
     };
     return {
-      put: (body) => put(key, body, condition, signal),
+      put: (body) => put(key, body, asking),
       async create(stop) {
         try {
           return await create(stop);
@@ -195,8 +151,8 @@ export function s3Driver(options: S3Options): StoreDriver {
       },
       async abort(UploadId) {
         const limits = { ms: requestTimeoutMs / 2, closing: new AbortController().signal };
-        const asking: Asked = { ...asked, permission: "s3:AbortMultipartUpload" };
-        await requests.act(asking, limits, ({ sdk, client }, sending) =>
+        const aborting: Asked = { ...asked, permission: "s3:AbortMultipartUpload" };
+        await requests.act(aborting, limits, ({ sdk, client }, sending) =>
           client.send(new sdk.AbortMultipartUploadCommand({ ...target, UploadId }), sending),
         );
       },
@@ -211,6 +167,7 @@ export function s3Driver(options: S3Options): StoreDriver {
 
   return {
     name,
+    counts: requests.counts,
     // List price of us-east-1: $0.0004 for a thousand GET and HEAD, $0.005 for a thousand PUT, POST and LIST.
     prices: { read: 0.0004, write: 0.005 },
 
@@ -233,7 +190,12 @@ export function s3Driver(options: S3Options): StoreDriver {
       });
     },
 
-    put: (key, body, { condition, signal } = {}) => put(key, body, condition, signal),
+    async head(key, { signal } = {}) {
+      const found = await describe(key, askedToRead(key), undefined, signal);
+      return found === "lost" ? undefined : found;
+    },
+
+    put: (key, body, asking = {}) => put(key, body, asking),
 
     async remove(key, { ifMatch, signal } = {}) {
       const asked: Asked = { action: "remove", key, permission: "s3:DeleteObject", writes: true };
@@ -272,24 +234,28 @@ export function s3Driver(options: S3Options): StoreDriver {
       // No bytes cannot be asked for.
       const opened =
         end <= start ? "range" : await open(asked, { ...targetOf(key), Range: range, IfMatch: ifMatch }, signal);
-      if (opened === "range") return describe(key, asked, ifMatch, signal);
+      if (opened === "range") {
+        const found = await describe(key, asked, ifMatch, signal);
+        return typeof found === "object" ? { etag: found.etag, size: found.size, body: nothing() } : found;
+      }
       if (opened === "missing") return undefined;
       if (opened === "condition" && ifMatch !== undefined) return "lost";
       if (typeof opened === "string") throw requests.unexpected(opened, asked);
       const { etag } = opened;
       const { ContentLength, ContentRange = "" } = opened.answer;
       const [, first, size] = /^bytes (\d+)-\d+\/(\d+)$/.exec(ContentRange) ?? [];
-      if (whole) return { etag, size: ContentLength ?? 0, body: opened.body(requestTimeoutMs) };
+      if (whole) return { etag, size: ContentLength ?? 0, crc32: opened.sum, body: opened.body(requestTimeoutMs) };
       if (Number(first) === start) return { etag, size: Number(size), body: opened.body(requestTimeoutMs) };
       opened.close();
       throw requests.unexpected("other bytes than those that were asked for", asked);
     },
 
-    async write(key, source, { condition, signal } = {}) {
+    async write(key, source, asking = {}) {
+      const { condition, signal } = asking;
       signal?.throwIfAborted();
       requests.check(askedToWrite(key, condition));
       const signals = signal ? [signal, requests.closing] : [requests.closing];
-      const task = upload(source, uploadCalls(key, condition, signal), { partBytes, clock, signals });
+      const task = upload(source, uploadCalls(key, asking), { partBytes, clock, signals });
       uploads.add(task);
       try {
         return await task;
@@ -366,19 +332,13 @@ function clientOf(sdk: typeof Sdk, { region, endpoint, forcePathStyle, credentia
   return client;
 }
 
-function askedToRead(key: string): Asked {
-  // Without the second one a missing object looks like one that is forbidden.
-  return { action: "read", key, permission: "s3:GetObject and s3:ListBucket", writes: false };
-}
-
-function askedToWrite(key: string, condition: Condition | undefined): Asked {
-  const permission = typeof condition === "object" ? "s3:PutObject and s3:GetObject" : "s3:PutObject";
-  return { action: "write", key, permission, writes: true };
-}
-
 function headersOf(condition: Condition | undefined): { IfMatch?: string; IfNoneMatch?: string } {
   if (condition === undefined) return {};
   return condition === "absent" ? { IfNoneMatch: "*" } : { IfMatch: condition.ifMatch };
+}
+
+function markedBy(mark: string | undefined): { Metadata?: Record<string, string> } {
+  return mark === undefined ? {} : { Metadata: { [markName]: mark } };
 }
 
 function infoOf({ Key = "", ETag = "", Size = 0, LastModified }: Sdk._Object, root: string): ObjectInfo {

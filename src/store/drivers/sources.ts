@@ -1,23 +1,5 @@
-/** Waiting that a signal ends. */
-
-/** What `work` gives, or the reason of the first signal that aborts. The work itself goes on, and its failure is nobody's then. */
-export function unlessAborted<T>(work: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (event: { readonly target: unknown }): void =>
-      settle(() => reject((event.target as AbortSignal).reason));
-    const settle = (act: () => void): void => {
-      for (const signal of signals) signal.removeEventListener("abort", stop);
-      act();
-    };
-    work.then(
-      (value) => settle(() => resolve(value)),
-      (error: unknown) => settle(() => reject(error as Error)),
-    );
-    for (const signal of signals) signal.addEventListener("abort", stop, { once: true });
-    const aborted = signals.find((signal) => signal.aborted);
-    if (aborted) stop({ target: aborted });
-  });
-}
+/** What a body is written from. */
+import { unlessAborted } from "../../waiting.ts";
 
 /**
  * The pieces of `source` until a signal aborts, also while the source keeps silent. However it ends, the source is told; it is not waited
@@ -25,7 +7,7 @@ export function unlessAborted<T>(work: Promise<T>, signals: readonly AbortSignal
  */
 export async function* unlessSilent<T>(
   source: AsyncIterable<T>,
-  signals: readonly AbortSignal[],
+  signals: readonly (AbortSignal | undefined)[],
   onFailure?: (error: unknown) => void,
 ): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();

@@ -49,6 +49,8 @@ export interface S3Server extends AsyncDisposable {
   readonly credentials: Credentials;
   /** Further credentials, one set for each client that a test wants to tell apart. */
   credentialsFor(name: string, options?: CredentialsOptions): Credentials;
+  /** Lets somebody in who has credentials from elsewhere. */
+  accept(credentials: Credentials): void;
   /** What is stored, past all protocol. */
   readonly buckets: BucketView;
   readonly faults: Faults;
@@ -151,6 +153,7 @@ export async function startWithRules(options: S3Options, rules: Rules): Promise<
     region,
     credentials: credentialsFor("owner"),
     credentialsFor,
+    accept: (credentials) => void keys.set(credentials.accessKeyId, credentials),
     buckets,
     faults: shared.faults,
     requests: shared.requests,

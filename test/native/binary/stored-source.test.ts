@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { S3Client, PutObjectCommand } from "@aws-sdk/client-s3";
 import { expect, test } from "vitest";
+import { environmentOf } from "../../harness/s3/environment.ts";
 import { startS3 } from "../../harness/s3/server.ts";
 import { startScript } from "../../harness/script.ts";
 
@@ -9,7 +10,6 @@ const sha256 = createHash("sha256").update(tool).digest("hex");
 
 test("a binary comes from a bucket, and one of another hash is not run", async () => {
   await using s3 = await startS3({ buckets: ["tools"] });
-  const { accessKeyId, secretAccessKey } = s3.credentials;
   const client = new S3Client({ ...s3, forcePathStyle: true, endpoint: s3.endpoint });
   await client.send(new PutObjectCommand({ Bucket: "tools", Key: "bin/a tool", Body: Buffer.from(tool) }));
   client.destroy();
@@ -21,16 +21,10 @@ test("a binary comes from a bucket, and one of another hash is not run", async (
     console.log(await run("bad", "${"0".repeat(64)}"));
     console.log(await run("missing", "${"1".repeat(64)}", "s3://tools/nothing"));
   `;
-  const env = {
-    AWS_ENDPOINT_URL_S3: s3.endpoint,
-    AWS_REGION: s3.region,
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-  };
-  const { stdout, stderr } = await startScript(code, { env }).finished;
+  const { stdout, stderr } = await startScript(code, { env: environmentOf(s3) }).finished;
   const [good, bad, missing] = stdout.split("\n").filter(Boolean);
   expect(good, stderr).toBe("from a bucket");
   expect(bad).toMatch(/sha256/);
   expect(missing).toMatch(/s3:\/\/tools\/nothing/);
-  expect(stdout + stderr).not.toContain(secretAccessKey);
+  expect(stdout + stderr).not.toContain(s3.credentials.secretAccessKey);
 });

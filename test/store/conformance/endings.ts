@@ -30,6 +30,7 @@ function stuck(): { body: AsyncIterable<Uint8Array>; silent: Promise<void> } {
 
 const requests: Readonly<Record<string, (driver: StoreDriver, signal?: AbortSignal) => Promise<unknown>>> = {
   get: (driver, signal) => driver.get("a", { signal }),
+  head: (driver, signal) => driver.head("a", { signal }),
   put: (driver, signal) => driver.put("a", bytes("two"), { signal }),
   remove: (driver, signal) => driver.remove("a", { signal }),
   list: (driver, signal) => driver.list("", { signal }),

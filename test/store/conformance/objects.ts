@@ -49,6 +49,80 @@ export const objectCases: readonly StoreCase[] = [
     },
   },
   {
+    name: "`head` knows of an object what `list` does, without its bytes",
+    async run({ driver }) {
+      assert.equal(await driver.head("a"), undefined);
+      for (const [size, write] of [
+        [0, () => driver.put("a", bytes(""))],
+        [5, () => driver.put("a", bytes("12345"))],
+        [700_001, () => driver.write("a", source(patterned(700_001)))],
+      ] as const) {
+        const etag = done(await write());
+        await create(driver, "a and more", "x");
+        const listed = (await driver.list("a")).objects[0]!;
+        const { mark, modified, ...head } = (await driver.head("a"))!;
+        assert.deepEqual({ key: "a", ...head }, { key: "a", etag: listed.etag, size: listed.size });
+        assert.deepEqual([mark, head.etag, head.size], [undefined, etag, size]);
+        // HTTP has dates of whole seconds.
+        assert.ok(Math.abs(modified - listed.modified) < 1_000, `${modified} instead of ${listed.modified}`);
+      }
+      await driver.remove("a");
+      assert.equal(await driver.head("a"), undefined);
+    },
+  },
+  {
+    name: "a mark stays until the object is written again",
+    async run({ driver }) {
+      const marks = ["0123456789abcdef01234567", "ffffffffffffffffffffff00"] as const;
+      const markOf = async (key: string): Promise<string | undefined> => (await driver.head(key))?.mark;
+      const etag = done(await driver.put("a", bytes("one"), { mark: marks[0] }));
+      done(await driver.write("b", source("one"), { mark: marks[1] }));
+      assert.deepEqual([await markOf("a"), await markOf("b")], marks);
+      assert.equal(await driver.put("a", bytes("two"), { condition: "absent", mark: marks[1] }), "lost");
+      await expectText(driver, "a", "one");
+      assert.equal(await markOf("a"), marks[0]);
+      done(await driver.put("a", bytes("two"), { condition: { ifMatch: etag }, mark: marks[1] }));
+      assert.equal(await markOf("a"), marks[1]);
+      done(await driver.write("a", source("three")));
+      assert.equal(await markOf("a"), undefined);
+      done(await driver.put("a", bytes("four"), { mark: marks[0] }));
+      await driver.remove("a");
+      done(await driver.put("a", bytes("five")));
+      assert.equal(await markOf("a"), undefined);
+    },
+  },
+  {
+    name: "a mark stays with a body of many parts",
+    async run({ driver }) {
+      const mark = "00000000000000000000000a";
+      done(await driver.write("a", source(patterned(9_000_000)), { mark }));
+      assert.equal((await driver.head("a"))?.mark, mark);
+    },
+  },
+  {
+    name: "requests are counted by what they do",
+    async run({ driver }) {
+      const counted = async (request: () => Promise<unknown>): Promise<string[]> => {
+        const before = { ...driver.counts };
+        await request();
+        return Object.entries(driver.counts).flatMap(([kind, count]) =>
+          count > before[kind as keyof typeof before] ? [kind] : [],
+        );
+      };
+      assert.deepEqual(await counted(() => driver.put("a", bytes("one"))), ["write"]);
+      assert.deepEqual(await counted(() => driver.write("a", source("one"))), ["write"]);
+      assert.deepEqual(await counted(() => driver.put("a", bytes("one"), { condition: "absent" })), ["write"]);
+      assert.deepEqual(await counted(() => driver.get("a")), ["read"]);
+      assert.deepEqual(await counted(() => driver.head("a")), ["read"]);
+      assert.deepEqual(await counted(async () => drain(await opened(driver.read("a")))), ["read"]);
+      assert.deepEqual(await counted(() => driver.list("")), ["list"]);
+      assert.deepEqual(await counted(() => driver.remove("a")), ["write"]);
+      const before = driver.counts.read;
+      for (let round = 0; round < 5; round++) await driver.get("a");
+      assert.equal(driver.counts.read - before, 5);
+    },
+  },
+  {
     name: "a part of a larger buffer is put without the rest",
     async run({ driver }) {
       const whole = bytes("before-inside-after");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
+import { crc32 } from "node:zlib";
 import {
   type StoreCase,
   bytes,
@@ -27,6 +28,23 @@ export const streamCases: readonly StoreCase[] = [
       const stream = await opened(driver.read("a"));
       assert.deepEqual([stream.etag, stream.size], [etag, body.length]);
       assert.ok(Buffer.from(await drain(stream)).equals(body));
+    },
+  },
+  {
+    name: "a checksum is that of the whole object, if there is one",
+    async run({ driver }) {
+      const body = patterned(9_000_011);
+      for (const write of [
+        () => driver.put("a", body),
+        () => driver.write("a", source(body.subarray(0, 7), body.subarray(7))),
+      ]) {
+        done(await write());
+        for (const range of [{}, { start: 5 }, { start: 10, end: 20 }, { end: 0 }]) {
+          const stream = await opened(driver.read("a", range));
+          if (stream.crc32 !== undefined) assert.equal(stream.crc32, crc32(body), JSON.stringify(range));
+          await drain(stream);
+        }
+      }
     },
   },
   {

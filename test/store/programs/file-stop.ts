@@ -1,17 +1,18 @@
-// Stops itself right before or right after the `link` that makes its write: file-stop.ts <folder> <before|after> <request> [etag]
+// Stops itself right before or right after its first call of a function of the system: file-stop.ts <folder> "<before|after> <link|rename|rmdir>" <request> [etag]
 import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { systemClock } from "../../../src/clock.ts";
 import type { StoreError } from "../../../src/errors.ts";
 import { fileDriver } from "../../../src/store/drivers/file.ts";
 
-const [folder = "", moment = "", request = "", etag = ""] = process.argv.slice(2);
-const link = fs.link;
+const [folder = "", stop = "", request = "", etag = ""] = process.argv.slice(2);
+const [moment, name] = stop.split(" ") as ["before" | "after", "link"];
+const original = fs[name];
 let stops = 1;
-fs.link = async (from, to) => {
+fs[name] = async (...args) => {
   const stopping = stops-- > 0;
   if (stopping && moment === "before") process.kill(process.pid, "SIGSTOP");
-  await link(from, to);
+  await original(...args);
   if (stopping && moment === "after") process.kill(process.pid, "SIGSTOP");
 };
 syncBuiltinESMExports();

@@ -1,6 +1,6 @@
-/** How long a request to S3 may take. */
+/** How long a request may take. */
 import type { Clock, Timer } from "../../ports/clock.ts";
-import { unlessAborted } from "./sources.ts";
+import { unlessAborted } from "../../waiting.ts";
 
 export type Ending = "late" | "aborted" | "closed";
 
@@ -15,19 +15,19 @@ export class Deadline implements Disposable {
   #timer: Timer | undefined;
   #forget: () => void;
 
-  constructor(clock: Clock, ms: number, caller: AbortSignal | undefined, closing: AbortSignal) {
+  constructor(clock: Clock, ms: number, caller?: AbortSignal, closing?: AbortSignal) {
     this.#clock = clock;
     this.signal = this.#controller.signal;
     const abort = (): void => this.end("aborted");
     const close = (): void => this.end("closed");
     caller?.addEventListener("abort", abort);
-    closing.addEventListener("abort", close);
+    closing?.addEventListener("abort", close);
     this.#forget = () => {
       caller?.removeEventListener("abort", abort);
-      closing.removeEventListener("abort", close);
+      closing?.removeEventListener("abort", close);
     };
     if (caller?.aborted) abort();
-    else if (closing.aborted) close();
+    else if (closing?.aborted) close();
     else this.extend(ms);
   }
 

@@ -1,0 +1,3 @@
+import { isOfParents, testMutants } from "./test-mutants.ts";
+
+testMutants(isOfParents);

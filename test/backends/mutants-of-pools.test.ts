@@ -1,0 +1,3 @@
+import { isOfPools, testMutants } from "./test-mutants.ts";
+
+testMutants(isOfPools);

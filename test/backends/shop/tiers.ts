@@ -1,0 +1,1 @@
+export const tier = (sum: number): string => (sum > 100 ? "large" : "small");

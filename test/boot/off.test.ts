@@ -1,0 +1,110 @@
+import { expect, test } from "vitest";
+import { until } from "../harness/until.ts";
+import { absence, systemdAbsence } from "./harness/machine.ts";
+import { boot, type BootOptions, listening, running } from "./harness/site.ts";
+
+const missing = absence();
+if (missing) console.warn(`\n*** POWERING OFF WAS NOT TRIED: ${missing} ***\n`);
+
+const failing: BootOptions["release"] = { manifest: { format: 2 } };
+/** Seconds between two lines of what `poweroff` noted. */
+const between = (asked: readonly string[]) => Number(asked[1]?.split(" ")[0]) - Number(asked[0]?.split(" ")[0]);
+
+test.skipIf(missing)(
+  "a power-off that does not come is forced, then done without the program, then by the kernel's switch",
+  async () => {
+    const shim = (path: string, text: string) =>
+      `printf '%s\\n' '#!/bin/bash' '${text}' >usr/local/bin/${path}; chmod +x usr/local/bin/${path};`;
+    // Nothing but the switch is left: reboot(2) by Python does nothing.
+    const deaf = shim("python3", `[[ $* = *reboot* ]] || exec /usr/bin/python3 "$@"`);
+    const kernel = shim(
+      "readlink",
+      `[ $1 = /proc/self/ns/pid ] && echo "pid:[4026531836]" || exec /usr/bin/readlink "$@"`,
+    );
+    // Not the switch itself: a file in its place.
+    const change = (text: string) =>
+      text.replaceAll("/proc/sysrq-trigger", "/host/switch").replaceAll("/proc/sys/kernel/sysrq", "/host/allowed");
+    const start = async (machine: BootOptions["machine"]) =>
+      (await boot({ release: failing, change, ...(machine && { machine }) })).machine;
+    const forced = await start({ poweroff: "force" });
+    const stuck = await start({ poweroff: "hang" });
+    const contained = await start({ poweroff: "record", prepare: deaf });
+    const real = await start({ poweroff: "record", prepare: deaf + kernel });
+
+    const asked = await forced.off(40_000);
+    expect(asked.map((line) => line.split(" ").slice(1).join(" "))).toEqual(["", "-f"]);
+    expect(between(asked)).toBeGreaterThan(9);
+    expect(between(asked)).toBeLessThan(13);
+    // By reboot(2): there is nothing else in this machine that could.
+    expect(await stuck.off(40_000)).toHaveLength(2);
+    await until("the switch be pressed", () => real.file("switch") !== undefined, { within: 40_000 });
+    expect([real.file("allowed"), real.file("switch")]).toEqual(["1\n", "o\n"]);
+    // In a container it would be the host's switch.
+    const through = () => contained.inside(`pgrep -f '^sh -c trap "" PIPE HUP; sync'`) === "";
+    await until("the other be through", through, { within: 40_000 });
+    expect([contained.file("allowed"), contained.file("switch")]).toEqual([undefined, undefined]);
+  },
+  90_000,
+);
+
+test.skipIf(missing)(
+  "nobody needs to read the console for a machine to go off",
+  async () => {
+    const silent = (reader: string) => ({
+      init: `/host/user-data </dev/null 2>&1 | ${reader} & while :; do sleep 1; done`,
+    });
+    for (const reader of ["true", "sleep 1000"]) {
+      const { machine } = await boot({
+        release: running("yes machine process | head -c 3000000; exit 1"),
+        machine: { files: silent(reader), prepare: "chmod +x host/user-data" },
+      });
+      expect(await machine.off(30_000)).toHaveLength(1);
+      const failed = await boot({
+        release: failing,
+        machine: { files: silent(`(head -c 1 >/dev/null; ${reader})`), prepare: "chmod +x host/user-data" },
+      });
+      await failed.machine.off(30_000);
+    }
+  },
+  60_000,
+);
+
+test.skipIf(missing)("a machine process that prints without end neither waits nor fills the console", async () => {
+  const agent = `yes "$(printf 'x%.0s' {1..99})" | head -c 20000000; echo through >/run/tinderbox/machine/through; ${listening}`;
+  const { machine } = await boot({ release: running(agent) });
+  await machine.see(/boot: started/);
+  await until("it be through", () => machine.inside("cat /run/tinderbox/machine/through") === "through\n");
+  expect(machine.console().length).toBeGreaterThan(50_000);
+  expect(machine.console().length).toBeLessThan(500_000);
+});
+
+test.skipIf(missing)("the end of who looks after the machine process is noticed", async () => {
+  const { machine } = await boot({});
+  await machine.see(/the machine process runs/);
+  machine.inside("kill -KILL $(cat /run/tinderbox/keeper)");
+  await machine.off();
+  expect(machine.console()).toMatch(/power-off, nobody looks after the machine process/);
+});
+
+test.skipIf(missing)("user code can end neither the timer nor the watcher", async () => {
+  const agent = `for pid in /proc/[0-9]*; do
+      [ $pid != /proc/$$ ] && kill -KILL \${pid#/proc/} 2>/dev/null && echo "killed $pid"
+    done
+    rm -rf /run/tinderbox/* 2>/dev/null; echo tried; while sleep 0.3; do :; done`;
+  const { machine } = await boot({ release: running(agent), userData: { noParentMs: 4_000 } });
+  await machine.see(/tried/);
+  expect(machine.console()).not.toMatch(/killed/);
+  await machine.off();
+  expect(machine.console()).toMatch(/the parent was never heard within 4 s/);
+});
+
+test.skipIf(systemdAbsence())(
+  "under systemd a machine goes off within seconds of a failure, with its unit or without",
+  async () => {
+    const { machine } = await boot({ release: failing, machine: { systemd: true } });
+    await machine.see(/the user data has ended with code 1/);
+    const failed = performance.now();
+    await machine.off();
+    expect(performance.now() - failed).toBeLessThan(5_000);
+  },
+);
