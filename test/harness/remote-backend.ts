@@ -22,6 +22,8 @@ export interface RemoteOptions {
 export interface RemoteMachine {
   readonly process: ChildProcess;
   readonly guest: Guest | undefined;
+  /** Where its cloud would announce what it is going to do. */
+  readonly noticeFile: string;
 }
 
 export function remoteBackend({ windowMs = 5_000, dial = (address) => address }: RemoteOptions = {}): Backend & {
@@ -49,7 +51,8 @@ export function remoteBackend({ windowMs = 5_000, dial = (address) => address }:
     const folder = mkdtempSync(join(tmpdir(), "remote-"));
     const file = join(folder, "parameters.json");
     const facts = { listen: null, fingerprint: gate.fingerprint, instance: request.runner, identity: null };
-    const rest = { phases: { booted: 0.1 }, parentFile: null, noticeFile: join(folder, "notices") };
+    const noticeFile = join(folder, "notices");
+    const rest = { phases: { booted: 0.1 }, parentFile: null, noticeFile };
     const addresses = [dial(gate.address)];
     writeFileSync(file, JSON.stringify({ ...facts, ...rest, addresses, ticket: ticket.toString("base64url") }));
     const child = spawn(process.execPath, [...inheritedFlags(), join(repository, "runners/machine.ts"), file], {
@@ -58,7 +61,11 @@ export function remoteBackend({ windowMs = 5_000, dial = (address) => address }:
       env: { PATH: process.env["PATH"], HOME: process.env["HOME"], TMPDIR: tmpdir() },
     });
     child.unref();
-    const record: { process: ChildProcess; guest: Guest | undefined } = { process: child, guest: undefined };
+    const record: { process: ChildProcess; guest: Guest | undefined; noticeFile: string } = {
+      process: child,
+      guest: undefined,
+      noticeFile,
+    };
     machines.push(record);
     let exit: MachineExit | undefined;
     const exited = new Promise<MachineExit>((resolve) =>
