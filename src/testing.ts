@@ -21,3 +21,12 @@ export {
 } from "./testing/backend.ts";
 export type { BackendCase, BackendUnderTest } from "./testing/backend/subject.ts";
 export type { Case, Failed, SuiteOptions, Test, TestContext } from "./testing/suite.ts";
+export {
+  type OpenStore,
+  type StoreSuiteOptions,
+  type StoreUnderTest,
+  failingStoreCases,
+  storeCases,
+  testStore,
+} from "./testing/store.ts";
+export type { StoreCase } from "./testing/store/subject.ts";

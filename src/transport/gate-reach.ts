@@ -79,7 +79,8 @@ export function reach(
     },
     over(error) {
       settled();
-      reject(error);
+      // Of the guard itself, where there is one.
+      reject(error.cause ?? error);
       for (const connection of data) connection.fail(error);
       options.over(visitor);
     },

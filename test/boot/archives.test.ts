@@ -43,6 +43,7 @@ const hostile: [name: string, entries: (TarEntry | Buffer)[], message: RegExp, f
   ["a folder over a link", [link("door", "packages"), folder("door")], /is no folder/],
   ["a file twice", [file("twice"), file("twice")], /'twice' is there twice/],
   ["a file over a link", [link("evil", "main.js"), file("evil")], /is there twice/],
+  ["a file over a link to nothing", [link("evil", "nothing"), file("evil")], /is there twice/],
   ["a file over a folder", [file("packages")], /is there twice/],
   ["a folder over a file", [folder("main.js")], /is no folder/],
   ["a hard link outside", [hard("evil", "../../../etc/passwd")], /leads outside/],

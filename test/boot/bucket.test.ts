@@ -103,6 +103,16 @@ test.skipIf(missing).each([
 });
 
 test.skipIf(missing)(
+  "credentials that are refused before their time are asked for again",
+  async () => {
+    const expiresInMs = (issued: number) => (issued < 2 ? -1_000 : 3_600_000);
+    const { site } = await boots({ site: { expiresInMs, expiration: "2099-01-01T00:00:00Z" } });
+    expect(site.metadata.asked.filter((asked) => asked.endsWith("credentials/runner"))).toHaveLength(2);
+  },
+  40_000,
+);
+
+test.skipIf(missing)(
   "credentials that have ended are asked for again",
   async () => {
     const { site } = await boots({ site: { expiresInMs: (issued) => (issued < 3 ? -1_000 : 3_600_000) } });

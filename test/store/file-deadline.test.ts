@@ -10,7 +10,7 @@ import { fileDriver } from "../../src/store/drivers/file.ts";
 import { FakeClock } from "../harness/fake-clock.ts";
 import { testRun } from "../harness/run.ts";
 import { until } from "../harness/until.ts";
-import { bytes, create, drain, opened, patterned, peek, refusal, source } from "./conformance/subject.ts";
+import { bytes, create, drain, opened, patterned, peek, refusal, source } from "../../src/testing/store/subject.ts";
 
 const timeoutMs = 5_000;
 

@@ -22,7 +22,18 @@ import { Stage } from "../../src/store/drivers/file-stage.ts";
 import { fileDriver } from "../../src/store/drivers/file.ts";
 import { FakeClock } from "../harness/fake-clock.ts";
 import { testRun } from "../harness/run.ts";
-import { create, done, drain, found, keysOf, opened, patterned, peek, refusal, source } from "./conformance/subject.ts";
+import {
+  create,
+  done,
+  drain,
+  found,
+  keysOf,
+  opened,
+  patterned,
+  peek,
+  refusal,
+  source,
+} from "../../src/testing/store/subject.ts";
 
 function openStore(folder = join(mkdtempSync(join(testRun.folder, "store-")), "made")) {
   const clock = new FakeClock();

@@ -8,7 +8,7 @@ import { fileDriver } from "../../src/store/drivers/file.ts";
 import { testRun } from "../harness/run.ts";
 import { runScript, startScript } from "../harness/script.ts";
 import { until } from "../harness/until.ts";
-import { bytes, create, found, peek } from "./conformance/subject.ts";
+import { bytes, create, found, peek } from "../../src/testing/store/subject.ts";
 
 const program = (name: string): string => fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url));
 

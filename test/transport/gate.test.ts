@@ -172,6 +172,17 @@ describe.each(ways)("a machine that comes in where the %s dials", (way) => {
     await expect(machine.host.data()).rejects.toMatchObject({ code: "ECONNRESET" });
   });
 
+  test("ends at once, with its data connections, when it is known to be no more", async () => {
+    const lab = await open();
+    const { machine, arrived, proxy } = await lab.machine({ way });
+    const data = await lab.data(machine, arrived);
+    proxy.dark = true;
+    arrived.guest!.gone();
+    await until("the ends", () => arrived.closes.length === 1 && data.parent.closed, { within: 2_000 });
+    expect(arrived.closes).toEqual([expect.objectContaining({ code: "ECONNRESET" })]);
+    expect(data.parent.closes).toEqual([expect.objectContaining({ code: "ECONNRESET" })]);
+  });
+
   test("is let go of when the gate closes", async () => {
     const lab = await open();
     const { machine, arrived } = await lab.machine({ way });

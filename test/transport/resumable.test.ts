@@ -250,6 +250,18 @@ describe("a peer that is silent", () => {
     ]);
   });
 
+  test("has two seconds for its answer to that", () => {
+    const lab = new ResumableLab();
+    lab.link();
+    // The first tick has heard the new link itself.
+    lab.clock.advance(4_000);
+    expect(sides.map((which) => lab.halves![which].pending)).toEqual([4, 4]);
+    lab.clock.advance(1_000);
+    expect([lab.wanted.dialler, lab.connections.listener.linked]).toEqual([0, true]);
+    lab.clock.advance(1_000);
+    expect([lab.wanted.dialler, lab.connections.listener.linked]).toEqual([1, false]);
+  });
+
   test("gets another link tried beside the old one by who dials, and is let go of by who listens", async () => {
     const lab = new ResumableLab();
     lab.link();

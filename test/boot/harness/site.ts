@@ -88,6 +88,8 @@ export interface Site {
 
 export interface SiteOptions {
   readonly s3?: S3Options;
+  /** When they end by what the metadata service says. @default the truth */
+  readonly expiration?: string;
   /** What the metadata service answers instead of what it would; undefined leaves it. */
   readonly answer?: MetadataOptions["answer"];
   readonly tokenStatus?: number;
@@ -115,7 +117,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
       AccessKeyId: role.accessKeyId,
       SecretAccessKey: role.secretAccessKey,
       Token: role.sessionToken,
-      Expiration: role.expiration?.toISOString().replace(/\.\d+/, ""),
+      Expiration: options.expiration ?? role.expiration?.toISOString().replace(/\.\d+/, ""),
     });
   };
   const metadata = await startMetadata(join(folder, "metadata"), { answer, tokenStatus: options.tokenStatus ?? 200 });

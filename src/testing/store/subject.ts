@@ -1,7 +1,7 @@
 /** What a case gets, and the few words that all cases are written in. */
 import assert from "node:assert/strict";
-import { StoreError } from "../../../src/errors.ts";
-import type { ObjectStream, PutOutcome, StoreDriver, StoredObject } from "../../../src/ports/store.ts";
+import { StoreError } from "../../errors.ts";
+import type { ObjectStream, PutOutcome, StoreDriver, StoredObject } from "../../ports/store.ts";
 
 export interface Subject {
   readonly driver: StoreDriver;

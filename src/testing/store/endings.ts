@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { StoreDriver } from "../../../src/ports/store.ts";
+import type { StoreDriver } from "../../ports/store.ts";
 import {
   type StoreCase,
   bytes,
