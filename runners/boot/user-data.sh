@@ -8,7 +8,7 @@
 
 # The failsafe: off when the parent has not been heard. The machine process touches a file; what counts is that its time
 # changes between two looks here, by the machine's uptime, so a clock that jumps means nothing.
-{ read -r up _ </proc/uptime; echo "tinderbox boot: booted $up"
+{ read -r up _ </proc/uptime; timeout 5 echo "tinderbox boot: booted $up"
 mkdir -p /run/tinderbox; chmod 755 /run/tinderbox; cd /run/tinderbox
 : >parent
 echo "$off" >off
@@ -17,7 +17,7 @@ trap '' PIPE HUP
 cd /run/tinderbox
 echo -1000 2>/dev/null >/proc/self/oom_score_adj
 off() { timeout 5 echo "tinderbox boot: power-off, $*"; sh off; poweroff -f; }
-mark= heard=$(stat -c %y parent) since= limit=@NO_PARENT@ after="the parent was never heard"
+mark= gone= heard=$(stat -c %y parent) since= limit=@NO_PARENT@ after="the parent was never heard"
 while :; do
   read -r up _ </proc/uptime
   up=${up%%.*}
@@ -28,7 +28,9 @@ while :; do
     off "$after within $limit s; last step: $(tail -c 300 step 2>/dev/null)"
   fi
   [ -e over ] && off "the machine process has ended"
-  [ -s keeper ] && read -r keeper <keeper && [ ! -d "/proc/$keeper" ] && off "nobody looks after the machine process"
+  # At the second look: at the first the news of the end may still be on its way.
+  [ -s keeper ] && read -r keeper <keeper && [ ! -d "/proc/$keeper" ] && gone=x$gone
+  [ "$gone" = xx ] && off "nobody looks after the machine process"
   sleep 1
   mark=$(stat -c %y parent 2>/dev/null)
 done

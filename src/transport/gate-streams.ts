@@ -21,7 +21,8 @@ const remembered = 1_024;
 export class Streams {
   #vigil: VigilOptions;
   readonly #entries = new Map<string, Entry>();
-  readonly #ended = new Map<string, number>();
+  /** What each had read; unknown of those that have failed: who asks is to get an error too. */
+  readonly #ended = new Map<string, number | undefined>();
 
   constructor(vigil: VigilOptions) {
     this.#vigil = vigil;
@@ -47,7 +48,7 @@ export class Streams {
       unwanted: () => undefined,
       over: () => {
         this.#entries.delete(stream);
-        this.#remember(stream, connection.delivered);
+        this.#remember(stream, connection.failed ? undefined : connection.delivered);
         over?.();
       },
     });
@@ -83,7 +84,7 @@ export class Streams {
     for (const { connection } of this.#entries.values()) connection.fail(error);
   }
 
-  #remember(stream: string, position: number): void {
+  #remember(stream: string, position: number | undefined): void {
     this.#ended.set(stream, position);
     const [oldest] = this.#ended.keys();
     if (this.#ended.size > remembered && oldest !== undefined) this.#ended.delete(oldest);

@@ -4,6 +4,7 @@
  * connection's beginning; its end counts as one more.
  */
 import { ProtocolError } from "../errors.ts";
+import type { Link } from "./resumable-links.ts";
 
 /** Longest piece that goes as one frame: acks of the other direction wait for no more than that. */
 export const pieceBytes = 256 * 1024;
@@ -15,6 +16,7 @@ const ping = 4;
 const pong = 5;
 const close = 6;
 const bye = 7;
+const fail = 8;
 const headBytes = 4;
 const countBytes = 6;
 const lengths: Readonly<Record<number, number>> = {
@@ -24,6 +26,7 @@ const lengths: Readonly<Record<number, number>> = {
   [pong]: 0,
   [close]: countBytes,
   [bye]: 0,
+  [fail]: countBytes,
 };
 
 /** Handlers, named as the frames are. */
@@ -39,7 +42,9 @@ export interface Frames {
   pong(): void;
   /** The other side has closed at once; up to this position it has read. */
   close(position: number): void;
-  /** It is over, by both ends or by a close, and this side knows: who has dialled need not come back. */
+  /** The same, and not because it was asked to: this side has an error. */
+  fail(position: number): void;
+  /** It is over, by both ends, a close or a failure, and this side knows: who has dialled need not come back. */
   bye(): void;
 }
 
@@ -50,25 +55,38 @@ export const pongFrame = bare(pong);
 export const byeFrame = bare(bye);
 export const ackFrame = (position: number): Buffer => putCount(Buffer.allocUnsafe(10), 0, ack, position);
 export const closeFrame = (position: number): Buffer => putCount(Buffer.allocUnsafe(10), 0, close, position);
+export const failFrame = (position: number): Buffer => putCount(Buffer.allocUnsafe(10), 0, fail, position);
 
 function putCount(buffer: Buffer, at: number, type: number, position: number): Buffer {
-  buffer.writeUInt32BE(((type << 28) | countBytes) >>> 0, at);
-  buffer.writeUIntBE(position, at + headBytes, countBytes);
+  putHead(buffer, at, type, countBytes);
+  // `writeUIntBE` would do, several times slower.
+  buffer.writeUInt16BE(Math.floor(position / 2 ** 32), at + headBytes);
+  buffer.writeUInt32BE(position % 2 ** 32, at + headBytes + 2);
   return buffer;
+}
+
+function putHead(buffer: Buffer, at: number, type: number, length: number): void {
+  buffer.writeUInt32BE(((type << 28) | length) >>> 0, at);
 }
 
 /** Below this a piece is copied behind its header: one write costs more than the copy. */
 const copiedBytes = 4_096;
 
-/** The head of a data frame, with an ack before it where there is one; with the piece itself where `whole` says so. */
-export function dataFrame(piece: Uint8Array, ackPosition: number | undefined): { head: Buffer; whole: boolean } {
+/** Sends a piece, behind an ack where there is one. False when the link does not keep up. */
+export function sendData(link: Link, piece: Uint8Array, ackPosition: number | undefined): boolean {
+  const frame = dataFrame(piece, ackPosition);
+  return piece.length <= copiedBytes ? link.write(frame) : link.writeBoth(frame, piece);
+}
+
+/** A data frame, or the head of one whose piece is too long to be copied. */
+export function dataFrame(piece: Uint8Array, ackPosition: number | undefined): Buffer {
+  const { length } = piece;
   const before = ackPosition === undefined ? 0 : headBytes + countBytes;
-  const whole = piece.length <= copiedBytes;
-  const head = Buffer.allocUnsafe(before + headBytes + (whole ? piece.length : 0));
-  if (ackPosition !== undefined) putCount(head, 0, ack, ackPosition);
-  head.writeUInt32BE(((data << 28) | piece.length) >>> 0, before);
-  if (whole) head.set(piece, before + headBytes);
-  return { head, whole };
+  const frame = Buffer.allocUnsafe(before + headBytes + (length <= copiedBytes ? length : 0));
+  if (ackPosition !== undefined) putCount(frame, 0, ack, ackPosition);
+  putHead(frame, before, data, length);
+  if (length <= copiedBytes) frame.set(piece, before + headBytes);
+  return frame;
 }
 
 /** Frames out of the bytes of one link. Allocates nothing for what a peer announces. */
@@ -105,18 +123,19 @@ export class FrameReader {
 
   #readHead(chunk: Buffer, start: number): number {
     let at = start;
+    // Nearly always the head of a data frame lies in one piece.
+    if (this.#filled === 0 && chunk.length - at >= headBytes && chunk[at]! >> 4 === data) {
+      this.#left = checkedLength(data, chunk.readUInt32BE(at));
+      return at + headBytes;
+    }
     const wanted = this.#filled < headBytes ? headBytes : headBytes + countBytes;
     while (this.#filled < wanted && at < chunk.length) this.#head[this.#filled++] = chunk[at++]!;
     if (this.#filled < wanted) return at;
-    const first = this.#head[0]!;
-    const type = first >> 4;
+    const type = this.#head[0]! >> 4;
     if (wanted === headBytes) {
-      const length = this.#head.readUInt32BE(0) & 0xfffffff;
-      if (type === data ? length === 0 || length > pieceBytes : lengths[type] !== length) {
-        throw new ProtocolError(`Cannot read a frame of type ${type} and ${length} bytes: there is no such frame`);
-      }
-      if (type !== data && length > 0) return at;
+      const length = checkedLength(type, this.#head.readUInt32BE(0));
       if (type === data) this.#left = length;
+      else if (length > 0) return at;
     }
     this.#filled = 0;
     this.#handle(type);
@@ -135,9 +154,17 @@ export class FrameReader {
         return this.#frames.pong();
       case close:
         return this.#frames.close(this.#head.readUIntBE(headBytes, countBytes));
+      case fail:
+        return this.#frames.fail(this.#head.readUIntBE(headBytes, countBytes));
       case bye:
         return this.#frames.bye();
       default:
     }
   }
+}
+
+function checkedLength(type: number, head: number): number {
+  const length = head & 0xfffffff;
+  if (type === data ? length > 0 && length <= pieceBytes : lengths[type] === length) return length;
+  throw new ProtocolError(`Cannot read a frame of type ${type} and ${length} bytes: there is no such frame`);
 }

@@ -6,6 +6,7 @@
 import { ProtocolError } from "../errors.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Connection, ConnectionHandlers } from "../ports/transport.ts";
+import { ackBytes, ackMs, ackWithDataBytes, earlyBytes, flushMs, retainedBytes } from "./resumable-bounds.ts";
 import { givenUpError, lostError } from "./resumable-errors.ts";
 import {
   type Frames,
@@ -13,26 +14,17 @@ import {
   ackFrame,
   byeFrame,
   closeFrame,
-  dataFrame,
+  failFrame,
   finFrame,
   pieceBytes,
   pingFrame,
   pongFrame,
+  sendData,
 } from "./resumable-frames.ts";
 import { Incoming } from "./resumable-incoming.ts";
 import type { Link, Links } from "./resumable-links.ts";
 import { Retained } from "./resumable-queue.ts";
 import { Vigil, type VigilOptions } from "./resumable-vigil.ts";
-
-/** Kept for the other side before `write` says that it is behind. */
-const retainedBytes = 4 * 2 ** 20;
-/** Received before an ack is sent by itself; and how long one waits for data that it can travel with. */
-const ackBytes = 128 * 1024;
-const ackMs = 50;
-/** Kept for handlers that are not attached yet, before the link is no longer read. */
-const earlyBytes = 1024 * 1024;
-/** What a link may take to flush its last frames. */
-const flushMs = 2_000;
 
 export class Resumable implements Connection {
   readonly #options: VigilOptions;
@@ -57,7 +49,6 @@ export class Resumable implements Connection {
   #closed = false;
   #delivered: number | undefined;
   #failure: Error | undefined;
-  #told = false;
   /** Of the links: nothing more is to be said. */
   #over = false;
   #parting: { readonly link: Link; readonly timer: Timer } | undefined;
@@ -86,6 +77,10 @@ export class Resumable implements Connection {
   /** How much of the other side has been handed over: what it is told when this side has closed. */
   get delivered(): number {
     return this.#delivered ?? this.#incoming.delivered;
+  }
+
+  get failed(): boolean {
+    return this.#failure !== undefined;
   }
 
   get linked(): boolean {
@@ -220,10 +215,10 @@ export class Resumable implements Connection {
     this.#farewell(closeFrame(this.delivered));
   }
 
-  /** Ends it with this error; the other side is told that it is closed. */
+  /** Ends it with this error; the other side is told that there is one. */
   fail(error: Error): void {
     this.#close(error);
-    this.#farewell(closeFrame(this.delivered));
+    this.#farewell(failFrame(this.delivered));
   }
 
   // What the other side says.
@@ -232,7 +227,7 @@ export class Resumable implements Connection {
     data: (piece) => {
       this.#incoming.came(piece.length);
       if (this.#incoming.unconfirmed >= ackBytes) this.#sendAck();
-      else this.#ackTimer ??= this.#options.clock.timer(ackMs, this.#ackNow);
+      else this.#ackTimer ??= this.#options.clock.timer(ackMs, () => this.#sendAck());
       if (this.#closed) return;
       if (this.#handlers && this.#incoming.keptBytes === 0) return this.#handlers.data(piece);
       this.#incoming.keep(piece);
@@ -254,8 +249,12 @@ export class Resumable implements Connection {
     close: (position) => {
       this.#queue.check(position);
       this.#lose(position);
-      if (this.#dials) this.#finish();
-      else this.#farewell(byeFrame);
+      this.#part();
+    },
+    fail: (position) => {
+      this.#queue.check(position);
+      this.#close(lostError(position < this.#queue.written));
+      this.#frames.close(position);
     },
     bye: () => {
       if (!this.#closed) throw new ProtocolError("Cannot part: not all that was sent has been confirmed");
@@ -273,8 +272,8 @@ export class Resumable implements Connection {
     while (this.#link && !this.#blocked) {
       const piece = this.#queue.take(pieceBytes);
       if (!piece) break;
-      const { head, whole } = dataFrame(piece, this.#incoming.takeAck());
-      this.#blocked = !(whole ? this.#link.write(head) : this.#link.writeBoth(head, piece));
+      const ack = this.#incoming.unconfirmed >= ackWithDataBytes ? this.#incoming.takeAck() : undefined;
+      this.#blocked = !sendData(this.#link, piece, ack);
     }
     if (this.#link && this.#queue.takeEnd()) this.#link.write(finFrame);
     this.#relieve();
@@ -288,14 +287,11 @@ export class Resumable implements Connection {
   }
 
   #sendAck(): void {
+    this.#ackTimer?.cancel();
+    this.#ackTimer = undefined;
     const position = this.#link && this.#incoming.takeAck();
     if (position !== undefined) this.#link?.write(ackFrame(position));
   }
-
-  readonly #ackNow = (): void => {
-    this.#ackTimer = undefined;
-    this.#sendAck();
-  };
 
   #ping(): void {
     this.#pinged = true;
@@ -357,9 +353,13 @@ export class Resumable implements Connection {
   }
 
   #tell(): void {
-    if (this.#told) return;
-    this.#told = true;
     process.nextTick(() => this.#handlers?.close(this.#failure));
+  }
+
+  /** The other side has closed, and the dialling one waits for a word that this is known. */
+  #part(): void {
+    if (this.#dials) this.#finish();
+    else this.#farewell(byeFrame);
   }
 
   /** Says a last thing over the link, which then is closed. */

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { renderUserData, squeeze, type UserDataOptions } from "../../src/backends/boot/user-data.ts";
+import { base85, renderUserData, squeeze, type UserDataOptions } from "../../src/backends/boot/user-data.ts";
 import { repository, scriptFolder } from "../harness/script-folder.ts";
 
 const ticket = Buffer.alloc(32, 5).toString("base64url");
@@ -46,7 +46,7 @@ test("user data is one plain bash script that bash can read", () => {
   // The program is packed: whatever is in there is chance.
   const script = text.replace(/^(python3 -Ic .*?<<'\.'\n).*?^\.$/ms, "$1");
   expect(script.length).toBeLessThan(text.length / 2);
-  expect(script).not.toMatch(/@[A-Z_]+@|^# /m);
+  expect(script).not.toMatch(/@[A-Z_]+@|^ *# /m);
   expect(execFileSync("bash", ["-n"], { input: text, encoding: "utf8" })).toBe("");
 });
 
@@ -69,6 +69,14 @@ sys.exit(tree("source.py") != tree("found.py"))
 `;
   writeFileSync(join(folder, "compare.py"), compare);
   execFileSync("python3", ["compare.py"], { cwd: folder });
+});
+
+test("its packing is that of Python, for every length", () => {
+  const bytes = Buffer.from("0001fe80ff7f0a22c3bc", "hex");
+  const python =
+    "import base64,sys; print(*[base64.b85encode(bytes.fromhex(sys.argv[1])[:n]).decode() for n in range(11)], sep=chr(10))";
+  const found = execFileSync("python3", ["-c", python, bytes.toString("hex")], { encoding: "utf8" }).split("\n");
+  expect(Array.from({ length: 11 }, (_, count) => base85(bytes.subarray(0, count)))).toEqual(found.slice(0, 11));
 });
 
 test("the same options give the same text, and nothing but the options and the program is in it", () => {
@@ -109,6 +117,7 @@ test("every option arrives as it is", () => {
     user: "runner",
   });
   expect(text).toMatch(/keep=1;/);
+  expect(text).toMatch(/^[\n\x20-\x7e]*$/);
   expect(parameters(render())).toMatchObject({
     endpoint: null,
     prefix: "",

@@ -97,3 +97,32 @@ await far.close();
     await noMachineLeft(bench, 10_000);
   },
 );
+
+test.each(["runner", "parent"])(
+  "where the %s dials, a notice of the market makes a runner leave, and another comes",
+  { timeout: 180_000 },
+  async (dial) => {
+    const { cloud } = bench.site;
+    const before = cloud.instances().length;
+    const script = startParent(
+      bench,
+      `
+const first = flame(async () => { console.log("in it"); await new Promise((resolve) => setTimeout(resolve, 12000)); return "finished"; }, { pool: far });
+await new Promise((resolve) => events.on("runner.draining", resolve));
+console.log("first", await first);
+console.log("second", await flame(() => "elsewhere", { pool: far }));
+await far.close();
+`,
+      { ec2: { dial }, pool: { max: 2, bootTimeout: "90s" } },
+    );
+    await script.see(/\] in it/, { within: 120_000 });
+    const { id } = cloud.instances()[before]!;
+    cloud.interrupt(id, 60_000);
+    const { code, stdout, stderr } = await script.finished;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^first finished$/m);
+    expect(stdout).toMatch(/^second elsewhere$/m);
+    expect(stdout).toMatch(/runner\.gone .*"reason":"its spot notice: the machine is taken away in \d+ s"/);
+    await noMachineLeft(bench, 20_000);
+  },
+);

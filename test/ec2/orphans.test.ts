@@ -10,14 +10,6 @@ import { type ParentOptions, runCommand, startParent, useBench } from "./bench.t
 
 const bench = useBench();
 
-/** One launch after the other: faults of requests strike whoever comes first. */
-let turn: Promise<unknown> = Promise.resolve();
-function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  const result = turn.then(work);
-  turn = result.catch(() => undefined);
-  return result;
-}
-
 const instanceOf = (pool: string): CloudInstance | undefined =>
   bench.site.cloud.instances().findLast(({ tags }) => tags["tinderbox:pool"] === pool);
 
@@ -87,63 +79,29 @@ async function signalInside(pool: string, signal: NodeJS.Signals, fits: (command
 }
 
 describe.concurrent("no machine is left when", () => {
-  test("its parent is killed before the launch is answered", { timeout: 200_000 }, async () => {
-    await inTurn(async () => {
-      const fault = bench.site.cloud.faults.add({ kind: "slow", ms: 60_000, action: "CreateFleet" });
-      const script = parent("unanswered", forever, { pool: { bootTimeout: "20s" } });
-      await launched("unanswered");
-      script.kill("SIGKILL");
-      fault.release();
-    });
-    expect(await gone("unanswered", unheardMs)).toEqual({
-      reason: byItself,
-      console: expect.stringContaining("never heard") as string,
-    });
-  });
-
   test("its parent is killed before the machine dials in", { timeout: 200_000 }, async () => {
-    await inTurn(async () => {
-      const script = parent("undialled", forever, { pool: { bootTimeout: "20s" } });
-      await script.see(/boot\.phase .*"launched"/, { within: 60_000 });
-      script.kill("SIGKILL");
-    });
+    const script = parent("undialled", forever, { pool: { bootTimeout: "20s" } });
+    await script.see(/boot\.phase .*"launched"/, { within: 60_000 });
+    script.kill("SIGKILL");
     expect(await gone("undialled", unheardMs)).toMatchObject({ reason: byItself });
   });
 
   test("its parent is killed during a call, and the call may not go on", { timeout: 200_000 }, async () => {
-    await inTurn(async () => {
-      const script = parent("killed", running, { pool: { bootTimeout: "60s", onParentLoss: "kill" } });
-      await script.see(/in it/, { within: 100_000 });
-      script.kill("SIGKILL");
-    });
+    const script = parent("killed", running, { pool: { bootTimeout: "60s", onParentLoss: "kill" } });
+    await script.see(/in it/, { within: 100_000 });
+    script.kill("SIGKILL");
     expect(await gone("killed", 20_000)).toMatchObject({ reason: byItself });
   });
 
   test("its parent is killed during a call, which goes on to its end", { timeout: 200_000 }, async () => {
-    await inTurn(async () => {
-      const script = parent(
-        "drained",
-        `await flame(async () => { console.log("in it"); await new Promise((r) => setTimeout(r, 8000)); process.stderr.write("finished"); }, { pool: own });`,
-        { pool: { bootTimeout: "60s" } },
-      );
-      await script.see(/in it/, { within: 100_000 });
-      script.kill("SIGKILL");
-    });
-    expect(await gone("drained", 30_000)).toMatchObject({ reason: byItself });
-  });
-
-  test("its parent is killed while it asks for its end", { timeout: 200_000 }, async () => {
-    bench.site.cloud.faults.add({ kind: "droppedRequest", action: "TerminateInstances", times: 3 });
-    const script = parent("ending", `await flame(() => 1, { pool: own }); void own.close();`, {
-      pool: { bootTimeout: "60s" },
-    });
-    const { id } = await launched("ending");
-    const asked = () =>
-      bench.site.cloud.callsOf("TerminateInstances").some((call) => JSON.stringify(call).includes(id));
-    await until("a request for its end", asked, { within: 100_000 });
+    const script = parent(
+      "drained",
+      `await flame(async () => { console.log("in it"); await new Promise((r) => setTimeout(r, 8000)); process.stderr.write("finished"); }, { pool: own });`,
+      { pool: { bootTimeout: "60s" } },
+    );
+    await script.see(/in it/, { within: 100_000 });
     script.kill("SIGKILL");
-    // Whether the request was struck is chance here; the machine has ended by itself in any case.
-    await gone("ending", 30_000);
+    expect(await gone("drained", 30_000)).toMatchObject({ reason: byItself });
   });
 
   test("its user data is cut", { timeout: 200_000 }, async () => {
@@ -224,4 +182,32 @@ describe.concurrent("no machine is left when", () => {
       await gone("living", 30_000);
     },
   );
+});
+
+describe("no machine is left, with requests that go wrong for whoever comes first, when", () => {
+  test("its parent is killed before the launch is answered", { timeout: 200_000 }, async () => {
+    const fault = bench.site.cloud.faults.add({ kind: "slow", ms: 60_000, action: "CreateFleet" });
+    const script = parent("unanswered", forever, { pool: { bootTimeout: "20s" } });
+    await launched("unanswered");
+    script.kill("SIGKILL");
+    fault.release();
+    expect(await gone("unanswered", unheardMs)).toEqual({
+      reason: byItself,
+      console: expect.stringContaining("never heard") as string,
+    });
+  });
+
+  test("its parent is killed while it asks for its end", { timeout: 200_000 }, async () => {
+    bench.site.cloud.faults.add({ kind: "droppedRequest", action: "TerminateInstances", times: 3 });
+    const script = parent("ending", `await flame(() => 1, { pool: own }); void own.close();`, {
+      pool: { bootTimeout: "60s" },
+    });
+    const { id } = await launched("ending");
+    const asked = () =>
+      bench.site.cloud.callsOf("TerminateInstances").some((call) => JSON.stringify(call).includes(id));
+    await until("a request for its end", asked, { within: 100_000 });
+    script.kill("SIGKILL");
+    // Whether the request was struck is chance here; the machine has ended by itself in any case.
+    await gone("ending", 30_000);
+  });
 });

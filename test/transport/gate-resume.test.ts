@@ -300,10 +300,10 @@ describe("links that come out of order", () => {
     let closed = false;
     first.secured.socket.on("close", () => (closed = true)).on("error", () => undefined);
     first.secured.socket.resume();
-    first.secured.socket.write(dataFrame(Buffer.from("once"), undefined).head);
+    first.secured.socket.write(dataFrame(Buffer.from("once"), undefined));
     await until("the old link's end", () => closed, { within: 3_000 });
     say(second);
-    second.secured.socket.write(dataFrame(Buffer.from("once"), undefined).head);
+    second.secured.socket.write(dataFrame(Buffer.from("once"), undefined));
     await until("the word", () => end.received >= 4);
     expect(Buffer.concat(end.chunks).toString()).toBe("once");
     dialler.connection.abandon();
@@ -318,6 +318,9 @@ describe("links that come out of order", () => {
     expect([streams.size, streams.has("s0"), streams.has("s1499")]).toEqual([0, false, true]);
     expect(streams.answer(call("s1499", 1))).toEqual({ answer: { state: "gone", position: 0 } });
     expect(streams.answer(call("s0", 1))).toEqual({ answer: { state: "gone", position: undefined } });
+    streams.add("failed").fail(new Error("a fault"));
+    expect(streams.answer(call("failed", 1))).toEqual({ answer: { state: "gone", position: undefined } });
+    expect(streams.has("failed")).toBe(true);
     expect(clock.pending()).toBe(0);
   });
 });

@@ -168,7 +168,9 @@ describe.each(ways)("a machine that comes in where the %s dials", (way) => {
     const data = await lab.data(machine, arrived);
     machine.host.close();
     await until("the ends", () => data.machine.closed && data.parent.closed && arrived.closes.length === 1);
-    expect(data.parent.closes).toEqual([expect.objectContaining({ code: "ECONNRESET" })]);
+    for (const end of [data.parent, data.machine]) {
+      expect(end.closes).toEqual([expect.objectContaining({ code: "ECONNRESET" })]);
+    }
     await expect(machine.host.data()).rejects.toMatchObject({ code: "ECONNRESET" });
   });
 
@@ -211,6 +213,7 @@ describe.each(ways)("a machine that comes in where the %s dials", (way) => {
     machine.host.beat();
     await until("the end", () => arrived.closes.length === 1 && machine.closes.length === 1);
     expect(arrived.closes[0]!.message).toBe("a fault of the handler");
+    expect(machine.closes).toEqual([expect.objectContaining({ code: "ECONNRESET" })]);
   });
 });
 

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ackFrame, closeFrame, dataFrame, finFrame } from "../../src/transport/resumable-frames.ts";
+import { ackFrame, closeFrame, dataFrame, failFrame, finFrame } from "../../src/transport/resumable-frames.ts";
 import { Retained } from "../../src/transport/resumable-queue.ts";
 import { ResumableLab, type Side, otherSide, pattern, sides } from "./resumable-lab.ts";
 
@@ -162,6 +162,7 @@ describe("what is kept for the other side", () => {
             } else if (act === "take") {
               for (let left = amount; left > 0;) {
                 const piece = queue.take(left);
+                if (!piece && sent < written) throw new Error(`nothing at ${sent} of ${written}`);
                 if (!piece) break;
                 if (!pattern(sent, piece.length).equals(piece)) throw new Error(`other bytes at ${sent}`);
                 sent += piece.length;
@@ -208,19 +209,26 @@ test("what nobody listens for yet is bounded: the link is not read on, and goes 
   expect(Buffer.concat(lab.ends.listener.chunks).equals(bytes)).toBe(true);
 });
 
-test("acks travel with data where there is some, and by themselves after 50 ms or 128 KiB", async () => {
+test("acks travel with data from 16 KiB on, and by themselves after 50 ms or 128 KiB", async () => {
   const lab = new ResumableLab();
   lab.link();
-  lab.connections.dialler.write(Buffer.alloc(100));
+  const { dialler, listener } = lab.connections;
+  dialler.write(Buffer.alloc(16 * 1024));
   lab.move("dialler");
   expect(lab.halves!.listener.pending).toBe(0);
-  lab.connections.listener.write(Buffer.alloc(5));
+  listener.write(Buffer.alloc(5));
   expect(lab.halves!.listener.pending).toBe(10 + 4 + 5);
   lab.move("listener");
-  lab.clock.advance(50);
-  // The ack for the answer; the question has been confirmed.
-  expect([lab.halves!.listener.pending, lab.halves!.dialler.pending]).toEqual([0, 10]);
+  // So few are not worth an ack of their own yet.
+  dialler.write(Buffer.alloc(5));
+  expect(lab.halves!.dialler.pending).toBe(4 + 5);
   lab.move("dialler");
+  lab.clock.advance(49);
+  expect([lab.halves!.listener.pending, lab.halves!.dialler.pending]).toEqual([0, 0]);
+  lab.clock.advance(1);
+  expect([lab.halves!.listener.pending, lab.halves!.dialler.pending]).toEqual([10, 10]);
+  lab.move("dialler");
+  lab.move("listener");
   lab.connections.dialler.write(Buffer.alloc(128 * 1024));
   lab.move("dialler");
   expect(lab.halves!.listener.pending).toBe(10);
@@ -380,6 +388,25 @@ describe("a window that passes", () => {
   });
 });
 
+test("an error on one side is one on the other, which knows whether all was read", async () => {
+  for (const from of sides) {
+    for (const unread of [false, true]) {
+      const lab = new ResumableLab();
+      const to = otherSide(from);
+      lab.link();
+      lab.connections[to].write(Buffer.from("?"));
+      if (!unread) await lab.settle();
+      const fault = new Error("a fault");
+      lab.connections[from].fail(fault);
+      await lab.settle();
+      expect(lab.ends[from].closes).toEqual([fault]);
+      expect(lab.ends[to].closes).toEqual([expect.objectContaining({ code: "ECONNRESET" })]);
+      expect((lab.ends[to].closes[0] as { unread?: boolean }).unread).toBe(unread ? true : undefined);
+      expect(lab.over).toEqual({ dialler: 1, listener: 1 });
+    }
+  }
+});
+
 describe("destroy", () => {
   test("tells the other side what was not read", async () => {
     for (const from of sides) {
@@ -495,7 +522,9 @@ describe("a peer that breaks the protocol ends its connection alone, with Protoc
     ["a close beyond what was sent", closeFrame(6)],
     ["an ack that goes back", Buffer.concat([ackFrame(5), ackFrame(4)])],
     ["two ends", Buffer.concat([finFrame, finFrame])],
-    ["data after the end", Buffer.concat([finFrame, dataFrame(Buffer.from("x"), undefined).head])],
+    ["data after the end", Buffer.concat([finFrame, dataFrame(Buffer.from("x"), undefined)])],
+    ["a failure beyond what was sent", failFrame(6)],
+    ["a failure of the wrong length", frame(0x80, 0, 0, 7)],
     ["a parting in the middle", frame(0x70, 0, 0, 0)],
   ];
   test.each(vices)("%s", async (_name, bytes) => {

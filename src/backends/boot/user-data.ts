@@ -144,7 +144,7 @@ const source = (name: string): string =>
 const ascii = (json: string): string =>
   json.replace(/[^\x20-\x7e]/g, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
-const withoutComments = (script: string): string => script.replace(/^(#[^!].*)?\n/gm, "");
+const withoutComments = (script: string): string => script.replace(/^( *#[^!].*)?\n/gm, "");
 
 /** A Python program without comments and docstrings, indented by one space a level. See the header of boot.py. */
 export function squeeze(program: string): string {
@@ -158,7 +158,7 @@ export function squeeze(program: string): string {
 const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
 
 /** As Python's `base64.b85encode`: a sixteenth shorter than base64. */
-function base85(bytes: Uint8Array): string {
+export function base85(bytes: Uint8Array): string {
   const padding = (4 - (bytes.length % 4)) % 4;
   const padded = Buffer.concat([bytes, Buffer.alloc(padding)]);
   let text = "";

@@ -1,5 +1,6 @@
 #!/bin/bash
 # What cloud-init does with user data that begins with #!, and then what every init does.
+ulimit -c unlimited
 mkdir -p /var/lib/cloud/instance/scripts
 cp /host/user-data /var/lib/cloud/instance/scripts/part-001
 chmod 700 /var/lib/cloud/instance/scripts/part-001
