@@ -98,7 +98,8 @@ describe.each(flavours)("a machine %s", (_name, systemd, missing) => {
       const asked = await machine.off();
       expect(machine.console()).toMatch(message);
       expect(machine.console()).not.toMatch(/Permission denied|nobody looks after/);
-      expect(asked).toHaveLength(systemd ? 0 : 1);
+      // More than one may see that it is over.
+      expect(asked.length > 0).toBe(!systemd);
     }
   });
 

@@ -47,26 +47,53 @@ test.skipIf(missing)(
   90_000,
 );
 
+/** An init that runs the user data with that on the other side of its console. */
+const readBy = (reader: string, before = ":", errors = "&1") => ({
+  init: `(${before}; /host/user-data) </dev/null 2>${errors} | ${reader} & while :; do sleep 1; done`,
+});
+const shared = "chmod +x host/user-data; mkdir -m 777 host/shared";
+
 test.skipIf(missing)(
-  "nobody needs to read the console for a machine to go off",
+  "a machine boots and runs though nobody reads its console any more",
   async () => {
-    const silent = (reader: string) => ({
-      init: `/host/user-data </dev/null 2>&1 | ${reader} & while :; do sleep 1; done`,
-    });
+    const agent = `yes machine process | head -c 3000000
+    for beat in {1..8}; do touch /run/tinderbox/parent; sleep 0.4; done; touch /host/shared/lived; exit 1`;
     for (const reader of ["true", "sleep 1000"]) {
-      const { machine } = await boot({
-        release: running("yes machine process | head -c 3000000; exit 1"),
-        machine: { files: silent(reader), prepare: "chmod +x host/user-data" },
-      });
-      expect(await machine.off(30_000)).toHaveLength(1);
-      const failed = await boot({
-        release: failing,
-        machine: { files: silent(`(head -c 1 >/dev/null; ${reader})`), prepare: "chmod +x host/user-data" },
-      });
-      await failed.machine.off(30_000);
+      const { machine } = await boot({ release: running(agent), machine: { files: readBy(reader), prepare: shared } });
+      await machine.off(30_000);
+      expect(machine.file("shared/lived"), reader).toBe("");
     }
   },
   60_000,
+);
+
+test.skipIf(missing)(
+  "a machine whose boot fails goes off though nobody reads its console any more",
+  async () => {
+    const fill = "head -c 65536 /dev/zero";
+    const blind = "for name in usr/bin/python3*; do mount --bind /dev/null $name; done";
+    const cases: [files: Record<string, string>, prepare: string, noParentMs: number][] = [
+      [readBy("true"), shared, 60_000],
+      [readBy("(head -c 1 >/dev/null; true)"), shared, 60_000],
+      // Full from the start: nothing that is said is ever through, so what waits for that is left to the watcher.
+      [readBy("sleep 1000", fill), shared, 5_000],
+      [readBy("sleep 1000", fill, "/host/errors"), `${shared}; ${blind}`, 300_000],
+    ];
+    const machines = [];
+    for (const [files, prepare, noParentMs] of cases) {
+      const { machine } = await boot({
+        release: failing,
+        userData: { noParentMs },
+        machine: { files, prepare, poweroff: "record" },
+      });
+      machines.push(machine);
+    }
+    for (const [number, machine] of machines.entries()) {
+      await until(`machine ${number} ask to go off`, () => machine.asked().length > 0, { within: 40_000 });
+    }
+    expect(machines).toHaveLength(4);
+  },
+  90_000,
 );
 
 test.skipIf(missing)("a machine process that prints without end neither waits nor fills the console", async () => {

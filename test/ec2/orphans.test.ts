@@ -148,9 +148,10 @@ describe.concurrent("no machine is left when", () => {
   test("nothing is left of it but its power-off timer", { timeout: 200_000 }, async () => {
     const script = parent("timer", running, { pool: { bootTimeout: "60s", lifetime: "50s", drainTimeout: "1s" } });
     await script.see(/in it/, { within: 100_000 });
-    script.kill("SIGKILL");
     const mine = (command: string): boolean => /machine\.js|agent\.js|boot\.py|tinderbox\/watch|sh watch/.test(command);
     await signalInside("timer", "SIGSTOP", mine);
+    // Before it misses a sign of life for long enough to ask for the end itself.
+    script.kill("SIGKILL");
     expect(await gone("timer", 90_000)).toEqual({
       reason: byItself,
       console: expect.stringContaining("the lifetime of") as string,
