@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defaultServerConditions, type PluginOption } from "vite";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
@@ -25,6 +26,8 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
     setupFiles: ["test/harness/setup.ts"],
     pool: "forks",
     execArgv: [`--conditions=${source}`],
+    // Vitest leaves one core free; most of these tests wait for processes.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 20_000,
     hookTimeout: 20_000,
     teardownTimeout: 10_000,

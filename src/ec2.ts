@@ -7,9 +7,6 @@
  * const media = pool("media", { backend: ec2({ terraform: "./terraform" }), max: 20 });
  * const thumb = await flame(() => resize(video), { pool: media });
  */
-import { existsSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { renderUserData } from "./backends/boot/user-data.ts";
 import { ec2Backend, type Ec2Site } from "./backends/ec2/backend.ts";
 import {
@@ -22,21 +19,20 @@ import {
 import { locationOf, ownAddress, settingsOf } from "./backends/ec2/settings.ts";
 import type { Orphan } from "./backends/ec2/sweep.ts";
 import { systemClock } from "./clock.ts";
-import { packRelease } from "./deploy/release/pack.ts";
 import { openAccount } from "./ec2-account.ts";
 import { events } from "./events/index.ts";
 import type { Backend } from "./ports/backend.ts";
-import { entryUrl } from "./runtime.ts";
+import { application } from "./release.ts";
 import { s3Driver } from "./store/drivers/s3.ts";
 import { openGate } from "./transport/gate.ts";
 
 export type { Ec2Options, ReapOptions, ReleaseOptions } from "./backends/ec2/options.ts";
 export type { Orphan } from "./backends/ec2/sweep.ts";
-export { Ec2Error } from "./errors.ts";
+export { Ec2Error, ReleaseError } from "./errors.ts";
 
 const sweepMs = 5 * 60_000;
-/** Of machines whose pool has no limit. */
-const longestLifeMs = 365 * 24 * 3_600_000;
+/** For pools that know no limit: machines have timers. */
+const longestMs = 365 * 24 * 3_600_000;
 /** What a machine has to hear of its parent in, beyond the pool's own patience. */
 const lateMs = 30_000;
 
@@ -89,8 +85,6 @@ async function openSite(options: ResolvedEc2Options): Promise<Ec2Site> {
   const clock = systemClock;
   const settings = await settingsOf(options);
   const { endpoint, launchesPerMinute, release: wanted } = options;
-  const account = await openAccount({ ...settings, release: wanted, endpoint, launchesPerMinute });
-  const { api, ownership, region, s3, bucket, prefix } = account;
   const dials = options.dial === "parent";
   const host = dials ? "" : (options.parent.host ?? ownAddress());
   const gate = await openGate({
@@ -98,8 +92,20 @@ async function openSite(options: ResolvedEc2Options): Promise<Ec2Site> {
     windowMs: options.windowMs,
     ...(dials ? { listen: false } : { host, listen: { port: options.parent.port } }),
   });
-  const release = releaseOf(options, { bucket, ...s3 });
-  release.catch(() => undefined);
+  const account = await openAccount({ ...settings, release: wanted, endpoint, launchesPerMinute }).catch(
+    async (error: unknown) => {
+      await gate.close();
+      throw error;
+    },
+  );
+  const { api, ownership, region, s3, bucket, prefix } = account;
+  const app = application({
+    ...wanted,
+    arch: options.architecture,
+    store: () => s3Driver({ ...s3, bucket, prefix: wanted.prefix, clock }),
+  });
+  // Before the first machine waits for it; that one then hears of a failure.
+  app.release().catch(() => undefined);
   const stopSweeps = repeat(() => account.sweep({ dryRun: false, patient: false }));
   return {
     settings,
@@ -113,57 +119,24 @@ async function openSite(options: ResolvedEc2Options): Promise<Ec2Site> {
         ...(s3.endpoint === undefined ? {} : { endpoint: s3.endpoint }),
         bucket,
         prefix: `${prefix}/`,
-        release: await release,
+        release: await app.release(),
         addresses: dials ? [] : [gate.address],
         ...(dials ? { listen: options.runnerPort } : {}),
         fingerprint: gate.fingerprint,
         ticket: ticket.toString("base64url"),
-        lifetimeMs: Math.min(lifetimeMs, longestLifeMs),
-        noParentMs: bootTimeoutMs + lateMs,
+        lifetimeMs: Math.min(lifetimeMs, longestMs),
+        noParentMs: Math.min(bootTimeoutMs, longestMs) + lateMs,
         parentLostMs: options.parentLostMs,
         allowMetadata: options.allowMetadata,
         keepForDebug: options.keepForDebug,
       }),
     async close() {
       stopSweeps();
+      app.close();
       await gate.close();
       await account.close();
     },
   };
-}
-
-/** The id of what machines run. */
-async function releaseOf(
-  { release, architecture }: ResolvedEc2Options,
-  s3: { readonly bucket: string; readonly region: string; readonly endpoint?: string },
-): Promise<string> {
-  if (release.id !== undefined) return release.id;
-  const driver = s3Driver({ ...s3, prefix: release.prefix, clock: systemClock });
-  try {
-    const packed = await packRelease({
-      root: release.root ?? nearestPackage(),
-      driver,
-      clock: systemClock,
-      arch: architecture,
-      ...(release.node === undefined ? {} : { node: release.node }),
-      onNotice: ({ text }) => events.emit("release.notice", { text }),
-    });
-    return packed.id;
-  } catch (error) {
-    throw Object.assign(error as Error, { permanent: true });
-  } finally {
-    await driver.close();
-  }
-}
-
-/** The folder of the application. */
-function nearestPackage(): string {
-  const entry = entryUrl();
-  const start = entry === null ? process.cwd() : dirname(fileURLToPath(entry));
-  for (let folder = start; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, "package.json"))) return folder;
-    if (folder === dirname(folder)) return resolve(start);
-  }
 }
 
 /** At once, and from time to time: what another parent has left behind is ended by whoever is there. */

@@ -267,6 +267,13 @@ export class Ec2Error extends TinderboxError {
   declare readonly permanent: boolean;
 }
 
+/** A release cannot be made, or is not what it says it is; nothing of it may be used. */
+export class ReleaseError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_RELEASE";
+  /** Relative to the root, where one file is to blame. */
+  declare readonly path?: string;
+}
+
 /** Every class above, for the tables that look an error up by name. */
 export const errorClasses = {
   TinderboxError,
@@ -292,5 +299,6 @@ export const errorClasses = {
   StoreDataError,
   LeaseLostError,
   Ec2Error,
+  ReleaseError,
 } as const;
 for (const [name, Class] of Object.entries(errorClasses)) named(Class, name);

@@ -149,8 +149,9 @@ describe.concurrent("no machine is left when", () => {
     const script = parent("timer", running, { pool: { bootTimeout: "60s", lifetime: "50s", drainTimeout: "1s" } });
     await script.see(/in it/, { within: 100_000 });
     const mine = (command: string): boolean => /machine\.js|agent\.js|boot\.py|tinderbox\/watch|sh watch/.test(command);
+    // It shall not notice, and ask for the end itself.
+    script.kill("SIGSTOP");
     await signalInside("timer", "SIGSTOP", mine);
-    // Before it misses a sign of life for long enough to ask for the end itself.
     script.kill("SIGKILL");
     expect(await gone("timer", 90_000)).toEqual({
       reason: byItself,

@@ -9,6 +9,7 @@ import { systemClock } from "../../src/clock.ts";
 import type { Backend, BootRequest, Machine, MachineExit } from "../../src/ports/backend.ts";
 import type { Admission, Gate, Guest } from "../../src/ports/gate.ts";
 import type { Connection } from "../../src/ports/transport.ts";
+import { removeFoldersOf } from "../../src/scratch.ts";
 import { openGate } from "../../src/transport/gate.ts";
 import { repository } from "./script-folder.ts";
 
@@ -70,7 +71,9 @@ export function remoteBackend({ windowMs = 5_000, dial = (address) => address }:
     let exit: MachineExit | undefined;
     const exited = new Promise<MachineExit>((resolve) =>
       child.once("exit", () => {
+        // A machine takes its disk along, also when its process could not clear up.
         rmSync(folder, { recursive: true, force: true });
+        removeFoldersOf(tmpdir(), child.pid!);
         record.guest?.gone();
         resolve(exit ?? { reason: "its machine ended" });
       }),

@@ -3,10 +3,8 @@ import { connect, createServer, type Socket } from "node:net";
 import { once } from "node:events";
 import { readdirSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { expect, onTestFinished, test } from "vitest";
 import { events, flame, pool, type Pool, type PoolOptions } from "../../src/index.ts";
-import { removeFoldersOf } from "../../src/scratch.ts";
 import { remoteBackend, type RemoteOptions } from "../harness/remote-backend.ts";
 import { until } from "../harness/until.ts";
 
@@ -173,8 +171,6 @@ test("a machine process that is killed takes everything along", async () => {
   const call = flame(() => new Promise(() => setInterval(() => {}, 1_000)), { pool: runners, timeout: Infinity });
   await until("a call that runs", () => runners.stats().slots.busy === 1);
   const machine = last().process.pid!;
-  // Its machine would be gone with it; here the next parent would clear it away.
-  onTestFinished(() => removeFoldersOf(tmpdir(), machine));
   process.kill(machine, "SIGKILL");
   await expect(call).rejects.toMatchObject({ code: "ERR_TINDERBOX_RUNNER_LOST" });
   await until("its agent go", () => !readdirSync("/proc").includes(String(pid)));

@@ -43,9 +43,9 @@ export interface Ec2Options {
   readonly allowMetadata?: boolean;
   /** Machines that may be asked for within a minute; others wait. @default 200 */
   readonly launchesPerMinute?: number;
-  /** What a broken connection may take to come back. @default "5s" */
+  /** What a broken connection may take to come back; up to ten minutes. @default "5s" */
   readonly reconnectWindow?: Duration;
-  /** What a machine without its parent may last before it powers off, also while its agent hangs. @default "60s" */
+  /** What a machine without its parent may last before it powers off, also while its agent hangs: at least 5 seconds more than `reconnectWindow`. @default "60s" */
   readonly parentLostAfter?: Duration;
   /** Of a server that speaks EC2, for tests. @default AWS */
   readonly endpoint?: string;
@@ -128,6 +128,11 @@ const names: readonly (keyof Ec2Options)[] = [
   "endpoint",
 ];
 
+const longestWindowMs = 10 * 60_000;
+/** Signs of life are 500 ms apart and looked at every few seconds. */
+const leastSilenceMs = 5_000;
+const longestSilenceMs = 24 * 3_600_000;
+
 const markets: Record<string, readonly Market[]> = {
   prefer: ["spot", "on-demand"],
   only: ["spot"],
@@ -170,7 +175,7 @@ export function resolveEc2Options(given: Ec2Options): ResolvedEc2Options {
       prefix: prefix(string(release.prefix, "release.prefix") ?? "tinderbox"),
       endpoint: string(release.endpoint, "release.endpoint"),
       root: string(release.root, "release.root"),
-      id: string(release.id, "release.id"),
+      id: releaseId(release.id),
       node: string(release.node, "release.node"),
     },
     architecture,
@@ -178,15 +183,14 @@ export function resolveEc2Options(given: Ec2Options): ResolvedEc2Options {
     dial: oneOf(given.dial ?? "runner", ["runner", "parent"], "dial"),
     parent: {
       host: string(parent.host, "parent.host"),
-      port: resolveCount(parent.port ?? 0, of("parent.port"), 0),
+      port: port(parent.port ?? 0, "parent.port", 0),
     },
-    runnerPort: resolveCount(given.runnerPort ?? 7117, of("runnerPort"), 1),
+    runnerPort: port(given.runnerPort ?? 7117, "runnerPort", 1),
     tags: tags(given.tags ?? {}),
     keepForDebug: resolveBoolean(given.keepForDebug ?? false, of("keepForDebug")),
     allowMetadata: resolveBoolean(given.allowMetadata ?? false, of("allowMetadata")),
     launchesPerMinute: resolveCount(given.launchesPerMinute ?? 200, of("launchesPerMinute"), 1, true),
-    windowMs: resolveDuration(given.reconnectWindow ?? "5s", of("reconnectWindow")),
-    parentLostMs: resolveDuration(given.parentLostAfter ?? "60s", of("parentLostAfter")),
+    ...patience(given),
   };
 }
 
@@ -222,9 +226,37 @@ function needParts({ image, launchTemplate, subnets, release }: Ec2Options): voi
     );
 }
 
+/** A machine powers off by a clock that knows nothing of connections: it has to leave them their time. */
+function patience({ reconnectWindow = "5s", parentLostAfter = "60s" }: Ec2Options) {
+  const windowMs = resolveDuration(reconnectWindow, of("reconnectWindow"));
+  const parentLostMs = resolveDuration(parentLostAfter, of("parentLostAfter"));
+  if (windowMs > longestWindowMs)
+    throw new TypeError(
+      `Cannot use ${show(reconnectWindow)} as ${of("reconnectWindow")}: calls would hang for that long; up to "10m" is wanted`,
+    );
+  if (parentLostMs < windowMs + leastSilenceMs || parentLostMs > longestSilenceMs)
+    throw new TypeError(
+      `Cannot use ${show(parentLostAfter)} as ${of("parentLostAfter")}: reconnectWindow and 5 seconds are the least, "24h" the most`,
+    );
+  return { windowMs, parentLostMs };
+}
+
+function port(given: unknown, option: string, least: number): number {
+  const found = resolveCount(given, of(option), least);
+  if (found <= 65_535) return found;
+  throw new TypeError(`Cannot use ${show(given)} as ${of(option)}: a port is up to 65535`);
+}
+
 function string(given: unknown, option: string): string | undefined {
   if (given === undefined || (typeof given === "string" && given !== "")) return given as string | undefined;
   throw new TypeError(`Cannot use ${show(given)} as ${of(option)}: a text is wanted`);
+}
+
+function releaseId(given: unknown): string | undefined {
+  if (given === undefined || (typeof given === "string" && /^[\da-f]{64}$/.test(given))) return given;
+  throw new TypeError(
+    `Cannot use ${show(given)} as ${of("release.id")}: the 64 letters and digits that "tinderbox pack" has printed are wanted`,
+  );
 }
 
 /** Part of keys, and of a URL. */

@@ -1,6 +1,6 @@
 /** What a machine runs first: the machine process of this package, as it is in the release. */
 import { join } from "node:path";
-import { ReleaseError } from "./error.ts";
+import { ReleaseError } from "../../errors.ts";
 import { isPlainPath } from "./manifest.ts";
 import type { Plan } from "./plan.ts";
 

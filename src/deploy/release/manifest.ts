@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
-import { ReleaseError } from "./error.ts";
+import { ReleaseError } from "../../errors.ts";
 
 export const layerNames = ["node", "dependencies", "app"] as const;
 export type LayerName = (typeof layerNames)[number];

@@ -1,7 +1,7 @@
 /** The Node that goes into a release: it has to run on the machines, which are not always like this one. */
 import { createReadStream } from "node:fs";
 import { fileEntry, folderEntry, isBelow, look, type Entry, type Notice } from "./entry.ts";
-import { ReleaseError } from "./error.ts";
+import { ReleaseError } from "../../errors.ts";
 import { executableOf } from "./executable.ts";
 import { realOf } from "./links.ts";
 

@@ -6,7 +6,8 @@
 import { existsSync, lstatSync, statSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { isBelow, linkEntry, type Entry, type Notice } from "./entry.ts";
-import { cannotPack, ReleaseError } from "./error.ts";
+import { ReleaseError } from "../../errors.ts";
+import { cannotPack } from "./error.ts";
 import { realOf, textTo } from "./links.ts";
 import { type PackageJson, readPackageJson } from "./package-json.ts";
 

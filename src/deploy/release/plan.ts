@@ -2,7 +2,7 @@
 import { existsSync, lstatSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { type Entry, folderEntry, isBelow, type Notice } from "./entry.ts";
-import { ReleaseError } from "./error.ts";
+import { ReleaseError } from "../../errors.ts";
 import { type IgnoreRules, ignoreRules } from "./ignore-rules.ts";
 import { addCommands, addHoisted, companionsOf, linksIn } from "./installed.ts";
 import { realOf } from "./links.ts";

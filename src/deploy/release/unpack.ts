@@ -10,7 +10,7 @@ import { dirname, join, resolve } from "node:path";
 import { createGunzip } from "node:zlib";
 import { pipeline } from "node:stream";
 import type { StoreDriver } from "../../ports/store.ts";
-import { ReleaseError } from "./error.ts";
+import { ReleaseError } from "../../errors.ts";
 import { checkManifest, decodeManifest, type Layer, layerKey, manifestKey, type ReleaseManifest } from "./manifest.ts";
 import { type ReadMember, readArchive } from "./tar-read.ts";
 

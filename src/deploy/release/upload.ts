@@ -1,10 +1,9 @@
 /** Brings files into a store under names that their bytes have given them: never twice, and never in place of anything. */
 import { createReadStream } from "node:fs";
 import { type Backoff, backoffMs } from "../../backoff.ts";
-import { StoreError } from "../../errors.ts";
+import { ReleaseError, StoreError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { PutOutcome, StoreDriver } from "../../ports/store.ts";
-import { ReleaseError } from "./error.ts";
 
 export interface UploadDeps {
   readonly driver: StoreDriver;
