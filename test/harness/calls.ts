@@ -1,5 +1,7 @@
-import type { Answer, Call } from "./protocol.ts";
+import type { ChildProcess } from "node:child_process";
 
+type Call = { readonly call: number; readonly name: string; readonly args: readonly unknown[] };
+type Answer = { readonly answer: number; readonly result?: unknown; readonly error?: string };
 type Functions = Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
 
 /** The functions of `T` as the other side calls them. */
@@ -69,7 +71,7 @@ export class Channel {
   }
 
   async #call(name: string, args: readonly unknown[]): Promise<unknown> {
-    if (this.#closed !== undefined) throw new Error(`Cannot ${name}: ${this.#closed}`);
+    if (this.#closed !== undefined) throw new Error(`Cannot call ${name}: ${this.#closed}`);
     const call = this.#calls++;
     const { promise, resolve } = Promise.withResolvers<Answer>();
     const deadline = setTimeout(() => resolve({ answer: call, error: `no answer within ${callMs} ms` }), callMs);
@@ -84,4 +86,29 @@ export class Channel {
       this.#waiting.delete(call);
     }
   }
+}
+
+/** The functions of a child that was forked with `serialization: "advanced"`; they fail once it has ended. `what` names it in errors. */
+export function callsTo<T>(
+  child: ChildProcess,
+  what: string,
+): { readonly remote: Remote<T>; readonly exited: Promise<void> } {
+  const channel = new Channel((message) => void child.send(message, (error) => error && channel.close(gone)), {});
+  const gone = `${what} is gone, the process has ended`;
+  child.on("message", (message) => void channel.take(message as object));
+  const exited = new Promise<void>((resolve) =>
+    child.once("exit", () => {
+      channel.close(gone);
+      resolve();
+    }),
+  );
+  return { remote: channel.remote<T>(), exited };
+}
+
+/** In the child: serves until the parent is gone, then calls `parted`. */
+export function serveParent<T>(served: Served<T>, parted: () => void): void {
+  // A parent that is gone wants no answer.
+  const channel = new Channel((message) => void process.send?.(message, () => undefined), served as object);
+  process.on("message", (message: object) => void channel.take(message));
+  process.on("disconnect", parted);
 }

@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
+import { type Served, serveParent } from "../calls.ts";
 import type { ActiveFault } from "./faults.ts";
-import type { Answer, Call, Calls } from "./protocol.ts";
+import type { Calls } from "./protocol.ts";
 import { type S3Server, startS3 } from "./server.ts";
 
 // The server as a process of its own: see spawn.ts. It lives as long as the channel to its parent.
@@ -20,13 +21,7 @@ function faultOf(id: number): ActiveFault {
   return fault;
 }
 
-type Handlers = {
-  readonly [Name in keyof Calls]: (
-    ...args: Parameters<Calls[Name]>
-  ) => ReturnType<Calls[Name]> | Promise<ReturnType<Calls[Name]>>;
-};
-
-const calls: Handlers = {
+const calls: Served<Calls> = {
   async start(options) {
     folder = options.folder;
     server = await startS3(options);
@@ -50,20 +45,7 @@ const calls: Handlers = {
   },
 };
 
-function answer(message: Answer): void {
-  // A parent that is gone wants no answer.
-  process.send?.(message, () => undefined);
-}
-
-process.on("message", async ({ id, name, args }: Call) => {
-  try {
-    const call = calls[name] as (...values: unknown[]) => unknown;
-    answer({ id, result: await call(...args) });
-  } catch (error) {
-    answer({ id, error: error instanceof Error ? error.message : String(error) });
-  }
-});
-process.on("disconnect", () => {
+serveParent(calls, () => {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   process.exit(0);
 });

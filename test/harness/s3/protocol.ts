@@ -22,15 +22,3 @@ export interface Calls {
   /** Resident memory in bytes now, after a collection of garbage if the process offers one. */
   memory(): number;
 }
-
-export interface Call<Name extends keyof Calls = keyof Calls> {
-  readonly id: number;
-  readonly name: Name;
-  readonly args: Parameters<Calls[Name]>;
-}
-
-export interface Answer {
-  readonly id: number;
-  readonly result?: unknown;
-  readonly error?: string;
-}

@@ -1,5 +1,5 @@
 import type { HostedMachine, LaunchOrder } from "../machine-host.ts";
-import type { Remote } from "./calls.ts";
+import type { Remote } from "../../calls.ts";
 import { freeze, processesIn } from "./inside.ts";
 import type { WardenCalls } from "./protocol.ts";
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { until } from "../../until.ts";
 import type { HostedMachine, LaunchOrder, MachineHost } from "../machine-host.ts";
 import { type Forward, startForward } from "./forward.ts";
-import { Channel, type Served } from "./calls.ts";
+import { Channel, type Served } from "../../calls.ts";
 import { makeCgroups, reapCgroups, removeCgroups } from "./cgroups.ts";
 import { command, path } from "./command.ts";
 import { debianWithCloudInit } from "./debian.ts";

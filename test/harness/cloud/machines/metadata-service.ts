@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { LaunchOrder } from "../machine-host.ts";
-import type { Remote } from "./calls.ts";
+import type { Remote } from "../../calls.ts";
 import { type IdentityKeys, identityOf } from "./identity.ts";
 import { listing, metadataOf } from "./metadata.ts";
 import type { HostCalls, Notice, RoleCredentials } from "./protocol.ts";

@@ -51,6 +51,3 @@ export type WardenEvent =
   | { readonly event: "up" }
   | { readonly event: "console"; readonly id: string; readonly bytes: Uint8Array }
   | { readonly event: "ended"; readonly id: string; readonly how: "poweroff" | "failed" };
-
-export type Call = { readonly call: number; readonly name: string; readonly args: readonly unknown[] };
-export type Answer = { readonly answer: number; readonly result?: unknown; readonly error?: string };

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Channel, type Served } from "./calls.ts";
+import { Channel, type Served } from "../../calls.ts";
 import { command, ip } from "./command.ts";
 import { Machine } from "./machine.ts";
 import { MetadataService } from "./metadata-service.ts";

@@ -1,8 +1,9 @@
+import { type Served, serveParent } from "../../../calls.ts";
 import { type Cloud, startCloud } from "../../cloud.ts";
 import type { HostedMachine, MachineHost } from "../../machine-host.ts";
 import type { ActiveFault } from "../wire/faults.ts";
 import type { StartedHost, StartHost } from "./host.ts";
-import type { Answer, Call, Calls } from "./protocol.ts";
+import type { Calls } from "./protocol.ts";
 
 // The endpoint as a process of its own: see spawn.ts. It lives as long as the channel to its parent.
 
@@ -35,13 +36,7 @@ async function close(): Promise<void> {
   }
 }
 
-type Handlers = {
-  readonly [Name in keyof Calls]: (
-    ...args: Parameters<Calls[Name]>
-  ) => ReturnType<Calls[Name]> | Promise<ReturnType<Calls[Name]>>;
-};
-
-const handlers: Handlers = {
+const served: Served<Calls> = {
   async start({ hostModule, hostOptions, ...options }) {
     let host: StartedHost | undefined;
     if (hostModule !== undefined) {
@@ -75,17 +70,4 @@ const handlers: Handlers = {
   close,
 };
 
-function answer(message: Answer): void {
-  // A parent that is gone wants no answer.
-  process.send?.(message, () => undefined);
-}
-
-process.on("message", async ({ id, name, args }: Call) => {
-  try {
-    const handler = handlers[name] as (...values: unknown[]) => unknown;
-    answer({ id, result: await handler(...args) });
-  } catch (error) {
-    answer({ id, error: error instanceof Error ? error.message : String(error) });
-  }
-});
-process.on("disconnect", () => void close().finally(() => process.exit(0)));
+serveParent(served, () => void close().finally(() => process.exit(0)));

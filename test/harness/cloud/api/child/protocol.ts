@@ -46,15 +46,3 @@ export interface Calls {
   advance(ms: number): void;
   close(): void;
 }
-
-export interface Call<Name extends keyof Calls = keyof Calls> {
-  readonly id: number;
-  readonly name: Name;
-  readonly args: Parameters<Calls[Name]>;
-}
-
-export interface Answer {
-  readonly id: number;
-  readonly result?: unknown;
-  readonly error?: string;
-}

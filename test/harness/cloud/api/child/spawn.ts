@@ -1,16 +1,13 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Answer, Call, Calls, ChildOptions, Started } from "./protocol.ts";
+import { callsTo, type Remote } from "../../../calls.ts";
+import type { Calls, ChildOptions, Started } from "./protocol.ts";
 
 /** For `hostModule`: machines of namespaces, as `startMachines` makes them. */
 export const namespaceHost = new URL("namespaces.ts", import.meta.url).href;
 
-type Remote = {
-  readonly [Name in keyof Calls]: (...args: Parameters<Calls[Name]>) => Promise<ReturnType<Calls[Name]>>;
-};
-
 /** An EC2 endpoint in a process of its own, which a test may stop, kill or measure. */
-export interface SpawnedCloud extends Omit<Remote, "start" | "close">, Started, AsyncDisposable {
+export interface SpawnedCloud extends Omit<Remote<Calls>, "start" | "close">, Started, AsyncDisposable {
   readonly pid: number;
   readonly child: ChildProcess;
   /** Sends a signal: SIGSTOP freezes the endpoint with its connections open, SIGKILL resets them. */
@@ -36,35 +33,9 @@ export async function spawnCloud(options: ChildOptions = {}): Promise<SpawnedClo
     serialization: "advanced",
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
-  const waiting = new Map<number, (answer: Answer) => void>();
-  let calls = 0;
   let over = false;
-  child.on("message", (message) => {
-    const answer = message as Answer;
-    waiting.get(answer.id)?.(answer);
-    waiting.delete(answer.id);
-  });
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  void exited.then(() => {
-    over = true;
-    for (const [id, settle] of waiting) settle({ id, error: "the process has ended" });
-    waiting.clear();
-  });
-
-  async function call<Name extends keyof Calls>(
-    name: Name,
-    ...args: Parameters<Calls[Name]>
-  ): Promise<ReturnType<Calls[Name]>> {
-    if (over) throw new Error(`Cannot call ${name} of the EC2 endpoint: the process has ended`);
-    const id = calls++;
-    const { promise, resolve } = Promise.withResolvers<Answer>();
-    waiting.set(id, resolve);
-    const message: Call = { id, name, args };
-    child.send(message, (error) => error && resolve({ id, error: error.message }));
-    const answer = await promise;
-    if (answer.error !== undefined) throw new Error(`Cannot call ${name} of the EC2 endpoint: ${answer.error}`);
-    return answer.result as ReturnType<Calls[Name]>;
-  }
+  const { remote, exited } = callsTo<Calls>(child, "the EC2 endpoint");
+  void exited.then(() => (over = true));
 
   const close = async () => {
     if (over) return exited;
@@ -77,7 +48,7 @@ export async function spawnCloud(options: ChildOptions = {}): Promise<SpawnedClo
   };
 
   try {
-    const started = await call("start", options);
+    const started = await remote.start(options);
     return {
       ...started,
       pid: child.pid ?? -1,
@@ -85,24 +56,24 @@ export async function spawnCloud(options: ChildOptions = {}): Promise<SpawnedClo
       signal: (signal) => child.kill(signal),
       close,
       [Symbol.asyncDispose]: close,
-      credentials: (...args) => call("credentials", ...args),
-      calls: (...args) => call("calls", ...args),
-      instances: () => call("instances"),
-      console: (...args) => call("console", ...args),
-      pids: (...args) => call("pids", ...args),
-      kill: (...args) => call("kill", ...args),
-      partition: (...args) => call("partition", ...args),
-      freeze: (...args) => call("freeze", ...args),
-      addFault: (...args) => call("addFault", ...args),
-      releaseFault: (...args) => call("releaseFault", ...args),
-      struckBy: (...args) => call("struckBy", ...args),
-      clearFaults: () => call("clearFaults"),
-      addMachineFault: (...args) => call("addMachineFault", ...args),
-      setCapacity: (...args) => call("setCapacity", ...args),
-      setSpotPrice: (...args) => call("setSpotPrice", ...args),
-      interrupt: (...args) => call("interrupt", ...args),
-      powerOff: (...args) => call("powerOff", ...args),
-      advance: (...args) => call("advance", ...args),
+      credentials: remote.credentials,
+      calls: remote.calls,
+      instances: remote.instances,
+      console: remote.console,
+      pids: remote.pids,
+      kill: remote.kill,
+      partition: remote.partition,
+      freeze: remote.freeze,
+      addFault: remote.addFault,
+      releaseFault: remote.releaseFault,
+      struckBy: remote.struckBy,
+      clearFaults: remote.clearFaults,
+      addMachineFault: remote.addMachineFault,
+      setCapacity: remote.setCapacity,
+      setSpotPrice: remote.setSpotPrice,
+      interrupt: remote.interrupt,
+      powerOff: remote.powerOff,
+      advance: remote.advance,
     };
   } catch (error) {
     await close();
