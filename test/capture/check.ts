@@ -13,7 +13,7 @@ export function testCases(
     let ran: Ran;
     beforeAll(async () => {
       ran = await run(cases, frontEnd);
-    }, 120_000);
+    }, 300_000);
 
     test("the process ends by itself", () => {
       expect(ran.code, ran.output).toBe(0);

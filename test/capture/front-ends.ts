@@ -122,7 +122,7 @@ export async function runCases(cases: readonly Case[], frontEnd: FrontEnd): Prom
     cwd: folder,
     execArgv: frontEnd.execArgv ?? [],
     env: { TINDERBOX_CAPTURE: frontEnd.capture },
-    timeout: 60_000,
+    timeout: 180_000,
   });
   const ended = await script.finished.catch(() => undefined);
   const { stdout, stderr } = script;
