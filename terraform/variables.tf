@@ -115,13 +115,13 @@ variable "disk_gb" {
 }
 
 variable "bake_image" {
-  description = "Makes an image of our own from image_id, with bake_layers in /var/cache/tinderbox/layers. EC2 Image Builder takes about 20 minutes for it."
+  description = "Makes an image of our own from image_id, with bake_layers in /var/cache/tinderbox/layers, from where a booting runner takes them. EC2 Image Builder takes about 20 minutes for it."
   type        = bool
   default     = null
 }
 
 variable "bake_layers" {
-  description = "SHA-256 of the layers to bake: of Node and of the dependencies, in which the agent is. They have to be in the bucket already."
+  description = "SHA-256 of the layers to bake, which have to be in the bucket already: those of Node and of the packages, or of a whole release. What a runner does not find in its image, or not as its release wants it, it fetches as ever."
   type        = list(string)
   default     = null
 }
@@ -139,13 +139,13 @@ variable "bucket_force_destroy" {
 }
 
 variable "release_prefix" {
-  description = "What all keys begin with that parents write: layers/ and releases/, and owners/ and requests/, by which they know of each other. It is release.prefix of ec2(), with a slash at its end."
+  description = "What all keys begin with that parents write: layers/ and releases/, and .tinderbox/ and requests/, by which they know of each other. It is release.prefix of ec2(), with a slash at its end."
   type        = string
   default     = null
 }
 
 variable "release_expiry_days" {
-  description = "Removes layers and releases that were uploaded so many days ago. Null keeps them: a layer that does not change is uploaded once, and one that is still in use must not vanish."
+  description = "Removes layers and releases that were uploaded so many days ago, in use or not: a layer that does not change is uploaded once. Null keeps them all, which costs cents; docs/operate-ec2.md says how to remove old ones safely."
   type        = number
   default     = null
 }

@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 RUN, STATE, OPT = "/run/tinderbox", "/var/lib/tinderbox", "/opt/tinderbox"
+BAKED = "/var/cache/tinderbox/layers"
 NODE = OPT + "/node/bin/node"
 METADATA = "169.254.169.254", "fd00:ec2::254"
 SYSTEM = re.compile(r"/(usr|etc|s?bin|lib[^/]*|proc|sys|dev|run|boot|var/lib/(tinderbox|cloud)|home/tinderbox)(/|$)")
@@ -379,9 +380,9 @@ class Unpacker:
                     raise Refusal("its entry %r is no folder" % inner)
                 self.folders.add(inner)
 
-    def archive(self, path, layer):
+    def archive(self, source, layer):
         left, entries = layer["unpackedBytes"], layer["entries"]
-        with gzip.open(path) as raw:
+        with gzip.open(source) as raw:
             # Headers, padding and long names take a few blocks of each entry.
             stream = Bounded(raw, left + 8192 * (entries + 8))
             with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8") as tar:
@@ -438,7 +439,7 @@ class Release:
     def __init__(self, bucket, prefix, manifest):
         self.bucket, self.prefix, self.layers = bucket, prefix, manifest["layers"]
         self.missing, self.lock = len(self.layers), threading.Lock()
-        self.ready = [threading.Event() for _ in self.layers]
+        self.ready, self.sources = [threading.Event() for _ in self.layers], {}
         self.folder = STATE + "/fetch"
         os.mkdir(self.folder, 0o700)
 
@@ -450,16 +451,39 @@ class Release:
             for event in self.ready:
                 event.set()
 
-    def fetch(self, index):
-        layer = self.layers[index]
-        for last in (False, True):
-            with open("%s/%d" % (self.folder, index), "wb") as file:
+    def baked(self, layer):
+        """The layer as the image brings it, open, or None. What an image holds is believed no more than the bucket."""
+        try:
+            path = "%s/%s.tar.gz" % (BAKED, layer["sha256"])
+            file = open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+            facts, digest = os.fstat(file.fileno()), hashlib.sha256()
+            if facts.st_uid or facts.st_mode & 0o022:
+                raise Refusal("others than root may write it")
+            for piece in iter(lambda: file.read(MIB), b""):
+                digest.update(piece)
+            if digest.hexdigest() != layer["sha256"]:
+                raise Refusal("its SHA-256 is " + digest.hexdigest())
+            file.seek(0)
+            say("layer %s is in the image" % layer["name"])
+            return file
+        except FileNotFoundError:
+            pass
+        except (OSError, Refusal) as error:
+            say("layer %s of the image is not used: %s" % (layer["name"], describe(error)))
+
+    def download(self, layer, path):
+        for _ in range(2):
+            with open(path, "wb") as file:
                 size, wanted = layer["bytes"], layer["sha256"]
                 found = self.bucket.fetch("%slayers/%s.tar.gz" % (self.prefix, wanted), file, size, size)
             if found == wanted:
-                break
-            if last:
-                raise Refusal("Cannot use layer %s: its SHA-256 is %s" % (layer["name"], found))
+                return path
+        raise Refusal("Cannot use layer %s: its SHA-256 is %s" % (layer["name"], found))
+
+    def fetch(self, index):
+        layer = self.layers[index]
+        # From the image it is unpacked from the very file that was verified, whatever its name leads to by then.
+        self.sources[index] = self.baked(layer) or self.download(layer, "%s/%d" % (self.folder, index))
         with self.lock:
             self.missing -= 1
             if not self.missing:
@@ -473,7 +497,7 @@ class Release:
                 self.ready[index].wait()
                 if self.failure:
                     return
-                self.within(layer, unpacker.archive, "%s/%d" % (self.folder, index), layer)
+                self.within(layer, unpacker.archive, self.sources[index], layer)
         self.within(layer, unpacker.close)
 
     def within(self, layer, work, *arguments):

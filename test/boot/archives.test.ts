@@ -38,6 +38,11 @@ const hostile: [name: string, entries: (TarEntry | Buffer)[], message: RegExp, f
     [folder("a/b/c"), link("a/b/c/up", "../../.."), link("a/b/c/evil", "up/../../evil")],
     /link .*\/a\/b\/c\/evil leads to \/srv\/evil/,
   ],
+  [
+    "a link that leads beside its folder, to a name that begins like it",
+    [folder("a/b/c"), link("a/b/c/up", "../../.."), link("a/b/c/evil", "up/../app-evil")],
+    /link .*\/a\/b\/c\/evil leads to \/srv\/\d+\/app-evil/,
+  ],
   ["a file behind a link", [link("door", "packages"), file("door/evil")], /entry 'door' is no folder/],
   ["a file behind a link of another layer", [file("node_modules/shop-core/evil")], /is no folder/],
   ["a folder over a link", [link("door", "packages"), folder("door")], /is no folder/],
@@ -58,6 +63,19 @@ const hostile: [name: string, entries: (TarEntry | Buffer)[], message: RegExp, f
   ["a block device", [{ name: "evil", kind: "4" }], /is neither/],
   ["a pipe", [{ name: "evil", kind: "6" }], /is neither/],
   ["a sparse file", [{ name: "evil", kind: "S" }], /is neither|ReadError/],
+  [
+    "a sparse file as of POSIX",
+    [
+      paxEntry({
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "evil",
+        "GNU.sparse.realsize": "5",
+      }),
+      file("evil", `1\n0\n5\n${" ".repeat(506)}12345`),
+    ],
+    /is neither/,
+  ],
   ["a kind that nobody knows", [{ name: "evil", kind: "Z" }], /is neither/],
   ["more entries than it says", [file("a"), file("b")], /holds more than its manifest says/, { entries: 4 }],
   [

@@ -1,11 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { besideEachOther } from "./harness/beside.ts";
 import { absence } from "./harness/machine.ts";
 import { appLayer, boot, type BootOptions, type Layer, listening, nodeLayer, root, running } from "./harness/site.ts";
 
 const missing = absence();
 if (missing) console.warn(`\n*** FAILURES OF THE BOOT WERE NOT TRIED: ${missing} ***\n`);
+
+besideEachOther();
 
 const app = appLayer(listening);
 const big: Layer = { ...app, entries: [...app.entries, { name: "data", data: randomBytes(300_000) }] };
@@ -161,19 +164,7 @@ const failures: [name: string, options: BootOptions, step: string, message: RegE
   ],
 ];
 
-test.skipIf(missing).each(failures)("%s: says why and goes off", async (_name, options, step, message) => {
-  const { machine } = await boot(options);
-  const asked = await machine.off();
-  expect(asked).toHaveLength(1);
-  const failed = /tinderbox boot: failed ([\d.]+) while (.*?): (Cannot .*)/.exec(machine.console());
-  expect(failed?.[3]).toMatch(message);
-  expect(failed?.[2]).toContain(step);
-  // Seconds from the failure to the request.
-  expect(Number(asked[0]?.split(" ")[0]) - Number(failed?.[1])).toBeLessThan(10);
-  expect(machine.console()).not.toContain("the machine process runs");
-});
-
-test.skipIf(missing)(
+test.skipIf(missing).concurrent(
   "a metadata service that does not answer: says why and goes off",
   async () => {
     const machines = [
@@ -192,7 +183,19 @@ test.skipIf(missing)(
   60_000,
 );
 
-test.skipIf(missing)("no Python: says why and goes off", async () => {
+test.skipIf(missing).concurrent.each(failures)("%s: says why and goes off", async (_name, options, step, message) => {
+  const { machine } = await boot(options);
+  const asked = await machine.off();
+  expect(asked).toHaveLength(1);
+  const failed = /tinderbox boot: failed ([\d.]+) while (.*?): (Cannot .*)/.exec(machine.console());
+  expect(failed?.[3]).toMatch(message);
+  expect(failed?.[2]).toContain(step);
+  // Seconds from the failure to the request.
+  expect(Number(asked[0]?.split(" ")[0]) - Number(failed?.[1])).toBeLessThan(10);
+  expect(machine.console()).not.toContain("the machine process runs");
+});
+
+test.skipIf(missing).concurrent("no Python: says why and goes off", async () => {
   const prepare = "for name in usr/bin/python3*; do mount --bind /dev/null $name; done";
   const { machine } = await boot({ machine: { poweroff: "record", prepare } });
   await machine.see(/python3: .*[Pp]ermission denied[^]*the user data has ended with code 126/);
@@ -200,23 +203,25 @@ test.skipIf(missing)("no Python: says why and goes off", async () => {
   expect(machine.asked()).toHaveLength(1);
 });
 
-test.skipIf(missing)("a machine process that ends at once: says how and goes off", async () => {
+test.skipIf(missing).concurrent("a machine process that ends at once: says how and goes off", async () => {
   const { machine } = await boot({ release: running("echo dying words; exit 7") });
   await machine.off();
   expect(machine.console()).toMatch(/dying words\n[^]*the machine process has ended, exited 7/);
 });
 
-test.skipIf(missing)("user data that is run twice changes nothing", async () => {
+test.skipIf(missing).concurrent("user data that is run twice changes nothing", async () => {
   const { machine } = await boot({ machine: { runs: 2 } });
   await machine.see(/this user data runs already\nuser data: code 0/);
   expect(machine.asked()).toEqual([]);
   expect(machine.inside("pgrep -fc '[s]h watch'")).toBe("1\n");
 });
 
-test.skipIf(missing)("user data that runs again after a restart finds that it was here, and goes off", async () => {
-  const after = `until [ -e /run/tinderbox/machine/seen ]; do sleep 0.1; done
+test
+  .skipIf(missing)
+  .concurrent("user data that runs again after a restart finds that it was here, and goes off", async () => {
+    const after = `until [ -e /run/tinderbox/machine/seen ]; do sleep 0.1; done
     pkill -STOP -f '[s]h watch'; rm -r /run/tinderbox; /var/lib/cloud/instance/scripts/part-001`;
-  const { machine } = await boot({ machine: { after } });
-  await machine.off();
-  expect(machine.console()).toMatch(/this machine was booted before/);
-});
+    const { machine } = await boot({ machine: { after } });
+    await machine.off();
+    expect(machine.console()).toMatch(/this machine was booted before/);
+  });

@@ -1,16 +1,19 @@
 import { expect, test } from "vitest";
 import { until } from "../harness/until.ts";
+import { besideEachOther } from "./harness/beside.ts";
 import { absence, systemdAbsence } from "./harness/machine.ts";
 import { boot, type BootOptions, listening, running } from "./harness/site.ts";
 
 const missing = absence();
 if (missing) console.warn(`\n*** POWERING OFF WAS NOT TRIED: ${missing} ***\n`);
 
+besideEachOther();
+
 const failing: BootOptions["release"] = { manifest: { format: 2 } };
 /** Seconds between two lines of what `poweroff` noted. */
 const between = (asked: readonly string[]) => Number(asked[1]?.split(" ")[0]) - Number(asked[0]?.split(" ")[0]);
 
-test.skipIf(missing)(
+test.skipIf(missing).concurrent(
   "a power-off that does not come is forced, then done without the program, then by the kernel's switch",
   async () => {
     const shim = (path: string, text: string) =>
@@ -53,21 +56,22 @@ const readBy = (reader: string, before = ":", errors = "&1") => ({
 });
 const shared = "chmod +x host/user-data; mkdir -m 777 host/shared";
 
-test.skipIf(missing)(
+test.skipIf(missing).concurrent(
   "a machine boots and runs though nobody reads its console any more",
   async () => {
     const agent = `yes machine process | head -c 3000000
     for beat in {1..8}; do touch /run/tinderbox/parent; sleep 0.4; done; touch /host/shared/lived; exit 1`;
-    for (const reader of ["true", "sleep 1000"]) {
+    const readers = ["true", "sleep 1000"].map(async (reader) => {
       const { machine } = await boot({ release: running(agent), machine: { files: readBy(reader), prepare: shared } });
-      await machine.off(30_000);
+      await machine.off();
       expect(machine.file("shared/lived"), reader).toBe("");
-    }
+    });
+    await Promise.all(readers);
   },
   60_000,
 );
 
-test.skipIf(missing)(
+test.skipIf(missing).concurrent(
   "a machine whose boot fails goes off though nobody reads its console any more",
   async () => {
     const fill = "head -c 65536 /dev/zero";
@@ -96,16 +100,27 @@ test.skipIf(missing)(
   90_000,
 );
 
-test.skipIf(missing)("a machine process that prints without end neither waits nor fills the console", async () => {
-  const agent = `yes "$(printf 'x%.0s' {1..99})" | head -c 20000000; echo through >/run/tinderbox/machine/through; ${listening}`;
-  const { machine } = await boot({ release: running(agent) });
-  await machine.see(/boot: started/);
-  await until("it be through", () => machine.inside("cat /run/tinderbox/machine/through") === "through\n");
-  expect(machine.console().length).toBeGreaterThan(50_000);
-  expect(machine.console().length).toBeLessThan(500_000);
+test
+  .skipIf(missing)
+  .concurrent("a machine process that prints without end neither waits nor fills the console", async () => {
+    // So fast that no console could keep up, and so that any could.
+    const agent = `line=$(printf 'x%.0s' {1..99}); yes "$line" | head -c 20000000
+    for turn in {1..40}; do yes "$line" | head -c 50000; sleep 0.05; done
+    echo through >/run/tinderbox/machine/through; ${listening}`;
+    const { machine } = await boot({ release: running(agent) });
+    await machine.see(/boot: started/);
+    await until("it be through", () => machine.inside("cat /run/tinderbox/machine/through") === "through\n");
+    expect(machine.console().length).toBeGreaterThan(50_000);
+    expect(machine.console().length).toBeLessThan(500_000);
+  });
+
+test.skipIf(missing).concurrent("the end of the machine process is seen by the watcher, too", async () => {
+  const { machine } = await boot({ release: running("exit 0"), machine: { poweroff: "force" } });
+  expect((await machine.off()).at(-1)).toMatch(/ -f$/);
+  expect(machine.console()).toMatch(/power-off, the machine process has ended/);
 });
 
-test.skipIf(missing)("the end of who looks after the machine process is noticed", async () => {
+test.skipIf(missing).concurrent("the end of who looks after the machine process is noticed", async () => {
   const { machine } = await boot({});
   await machine.see(/the machine process runs/);
   machine.inside("kill -KILL $(cat /run/tinderbox/keeper)");
@@ -113,16 +128,16 @@ test.skipIf(missing)("the end of who looks after the machine process is noticed"
   expect(machine.console()).toMatch(/power-off, nobody looks after the machine process/);
 });
 
-test.skipIf(missing)("user code can end neither the timer nor the watcher", async () => {
+test.skipIf(missing).concurrent("user code can end neither the timer nor the watcher", async () => {
   const agent = `for pid in /proc/[0-9]*; do
       [ $pid != /proc/$$ ] && kill -KILL \${pid#/proc/} 2>/dev/null && echo "killed $pid"
     done
     rm -rf /run/tinderbox/* 2>/dev/null; echo tried; while sleep 0.3; do :; done`;
-  const { machine } = await boot({ release: running(agent), userData: { noParentMs: 4_000 } });
+  const { machine } = await boot({ release: running(agent), userData: { noParentMs: 8_000 } });
   await machine.see(/tried/);
   expect(machine.console()).not.toMatch(/killed/);
   await machine.off();
-  expect(machine.console()).toMatch(/the parent was never heard within 4 s/);
+  expect(machine.console()).toMatch(/the parent was never heard within 8 s/);
 });
 
 test.skipIf(systemdAbsence())(

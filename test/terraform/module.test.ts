@@ -142,6 +142,7 @@ test("nobody is allowed more than what was decided", () => {
     "ec2:DeleteLaunchTemplateVersions",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
+    "ec2:DescribeLaunchTemplateVersions",
     "ec2:DescribeSubnets",
     "ec2:GetConsoleOutput",
     "ec2:RunInstances",
@@ -185,4 +186,12 @@ test("each list of actions is used in the policies, and no action is written any
       "s3:*",
     ]),
   );
+});
+
+test("an image has its layers where the boot program looks for them", () => {
+  const boot = readFileSync(join(repository, "runners/boot/boot.py"), "utf8");
+  const [, folder] = /^BAKED = "(.+)"$/m.exec(boot) ?? [];
+  expect(read(`${modulePath}/image.tf`)).toContain(`layers_folder = "${folder}"\n`);
+  expect(boot).toContain('"%s/%s.tar.gz" % (BAKED, layer["sha256"])');
+  expect(read(`${modulePath}/image.tf`)).toContain('destination = "${local.layers_folder}/${layer}.tar.gz"');
 });

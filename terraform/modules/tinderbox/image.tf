@@ -1,5 +1,5 @@
-# An image with layers on its disk: of Node, and of the dependencies, in which the agent is. Each lies under its SHA-256, so that
-# whoever finds it there can know that it is what the bucket has.
+# An image with layers on its disk. Each lies under its SHA-256, by which the boot program finds and checks it; what others than
+# root could have written it does not use.
 
 locals {
   bake          = var.bake_image ? 1 : 0
@@ -17,7 +17,7 @@ locals {
         {
           name   = "Folder"
           action = "ExecuteBash"
-          inputs = { commands = ["set -eu", "install -d -m 0755 ${local.layers_folder}"] }
+          inputs = { commands = ["set -eu", "install -d -o root -g root -m 0755 ${local.layers_folder}"] }
         },
         {
           name   = "Fetch"
@@ -33,7 +33,7 @@ locals {
           inputs = { commands = concat(
             ["set -eu", "cd ${local.layers_folder}"],
             [for layer in var.bake_layers : "echo '${layer}  ${layer}.tar.gz' | sha256sum --check --strict -"],
-            ["chmod 0644 *.tar.gz"],
+            ["chown root:root *.tar.gz", "chmod 0644 *.tar.gz"],
           ) }
         },
       ]

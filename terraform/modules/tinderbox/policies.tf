@@ -11,6 +11,9 @@ locals {
   owned = "tinderbox:owner"
 
   release_arns = [for folder in ["layers", "releases"] : "${local.bucket_arn}/${var.release_prefix}${folder}/*"]
+  # How parents know of each other: their leases, and what they are about to launch.
+  owner_arns = [for folder in [".tinderbox", "requests"] : "${local.bucket_arn}/${var.release_prefix}${folder}/*"]
+  store_arn  = "${local.bucket_arn}/${var.store_prefix}*"
 
   parent_policy = {
     Version = "2012-10-17"
@@ -78,16 +81,25 @@ locals {
         Condition = { StringEquals = { "iam:PassedToService" = ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"] } }
       },
       {
-        Sid      = "ReleasesAndStore"
+        # Never removed: another parent may be about to boot from them.
+        Sid      = "Releases"
         Effect   = "Allow"
-        Action   = local.actions.parent.objects
-        Resource = ["${local.bucket_arn}/*"]
+        Action   = local.actions.parent.releases
+        Resource = local.release_arns
       },
       {
-        Sid      = "WhatIsInTheBucket"
+        Sid      = "ParentsAndStore"
         Effect   = "Allow"
-        Action   = local.actions.parent.bucket
-        Resource = [local.bucket_arn]
+        Action   = local.actions.parent.objects
+        Resource = concat(local.owner_arns, [local.store_arn])
+      },
+      {
+        # IfExists: see below.
+        Sid       = "WhatIsInTheBucket"
+        Effect    = "Allow"
+        Action    = local.actions.parent.bucket
+        Resource  = [local.bucket_arn]
+        Condition = { StringLikeIfExists = { "s3:prefix" = ["${var.release_prefix}*", "${var.store_prefix}*"] } }
       },
     ]
   }
@@ -106,7 +118,7 @@ locals {
         Sid       = "Store"
         Effect    = "Allow"
         Action    = local.actions.runner.objects
-        Resource  = ["${local.bucket_arn}/${var.store_prefix}*"]
+        Resource  = [local.store_arn]
         Condition = {}
       }],
       [for access in var.runner_store_access ? ["store"] : [] : {

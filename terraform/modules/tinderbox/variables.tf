@@ -204,7 +204,7 @@ variable "disk_gb" {
 }
 
 variable "bake_image" {
-  description = "Makes an image of our own from image_id, with bake_layers in /var/cache/tinderbox/layers. EC2 Image Builder takes about 20 minutes for it."
+  description = "Makes an image of our own from image_id, with bake_layers in /var/cache/tinderbox/layers, from where a booting runner takes them. EC2 Image Builder takes about 20 minutes for it."
   type        = bool
   default     = false
   nullable    = false
@@ -219,7 +219,7 @@ variable "bake_image" {
 }
 
 variable "bake_layers" {
-  description = "SHA-256 of the layers to bake: of Node and of the dependencies, in which the agent is. They have to be in the bucket already."
+  description = "SHA-256 of the layers to bake, which have to be in the bucket already: those of Node and of the packages, or of a whole release. What a runner does not find in its image, or not as its release wants it, it fetches as ever."
   type        = list(string)
   default     = []
   nullable    = false
@@ -247,18 +247,18 @@ variable "bucket_force_destroy" {
 }
 
 variable "release_prefix" {
-  description = "What all keys begin with that parents write: layers/ and releases/, and owners/ and requests/, by which they know of each other. It is release.prefix of ec2(), with a slash at its end."
+  description = "What all keys begin with that parents write: layers/ and releases/, and .tinderbox/ and requests/, by which they know of each other. It is release.prefix of ec2(), with a slash at its end."
   type        = string
   default     = "tinderbox/"
   nullable    = false
   validation {
-    condition     = var.release_prefix == "" || can(regex("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/$", var.release_prefix))
+    condition     = can(regex("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/$", var.release_prefix))
     error_message = "Cannot use this release_prefix: letters, digits, dots, dashes and slashes are possible, a slash at the end."
   }
 }
 
 variable "release_expiry_days" {
-  description = "Removes layers and releases that were uploaded so many days ago. Null keeps them: a layer that does not change is uploaded once, and one that is still in use must not vanish."
+  description = "Removes layers and releases that were uploaded so many days ago, in use or not: a layer that does not change is uploaded once. Null keeps them all, which costs cents; docs/operate-ec2.md says how to remove old ones safely."
   type        = number
   default     = null
   validation {
@@ -277,7 +277,7 @@ variable "store_prefix" {
     error_message = "Cannot use this store_prefix: letters, digits, dots, dashes and slashes are possible, a slash at the end."
   }
   validation {
-    condition     = !anytrue([for taken in ["layers/", "releases/", "owners/", "requests/"] : startswith("${var.release_prefix}${taken}", var.store_prefix) || startswith(var.store_prefix, "${var.release_prefix}${taken}")])
+    condition     = !anytrue([for taken in ["layers/", "releases/", ".tinderbox/", "requests/"] : startswith("${var.release_prefix}${taken}", var.store_prefix) || startswith(var.store_prefix, "${var.release_prefix}${taken}")])
     error_message = "Cannot use this store_prefix: runners may write to the store, so what parents write must not be in it, nor it among that."
   }
 }

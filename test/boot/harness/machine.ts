@@ -2,9 +2,10 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { whenTestEnds, whenTestFails } from "../../harness/hooks.ts";
+
 import { testRun } from "../../harness/run.ts";
 import { until } from "../../harness/until.ts";
+import { whenTestEnds, whenTestFails } from "./beside.ts";
 
 export interface MachineOptions {
   readonly userData: string;
@@ -114,29 +115,31 @@ export function startMachine(folder: string, options: MachineOptions): BootMachi
   });
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (data) => (text += data));
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  // Its last words may come after its exit.
+  let closed = false;
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve(void (closed = true))));
   whenTestFails(() => console.error(`--- console\n${text}---`));
   whenTestEnds(async () => {
     end(child);
-    await exited;
+    await ended;
   });
   const read = (path: string): string => (existsSync(path) ? readFileSync(path, "utf8") : "");
   const asked = (): readonly string[] => read(join(host, "poweroff")).split("\n").filter(Boolean);
   return {
     folder,
     console: () => text,
-    see: (pattern, within = 15_000) =>
+    see: (pattern, within = 30_000) =>
       until(
         `${String(pattern)} on the console`,
         () => {
           const found = text.match(pattern);
-          if (!found && child.exitCode !== null) throw new Error(`Cannot see ${String(pattern)}: the machine is off`);
+          if (!found && closed) throw new Error(`Cannot see ${String(pattern)}: the machine is off`);
           return found;
         },
         { within },
       ),
-    async off(within = 15_000) {
-      await until("the machine be off", () => child.exitCode !== null || child.signalCode !== null, { within });
+    async off(within = 30_000) {
+      await until("the machine be off", () => closed, { within });
       return asked();
     },
     asked,

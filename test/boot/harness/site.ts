@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { renderUserData, type UserDataOptions } from "../../../src/backends/boot/user-data.ts";
-import { whenTestEnds } from "../../harness/hooks.ts";
+
 import { type S3Options, type S3Server, startS3 } from "../../harness/s3/server.ts";
+import { whenTestEnds } from "./beside.ts";
 import { type BootMachine, machineFolder, type MachineOptions, startMachine } from "./machine.ts";
 import { type MetadataOptions, startMetadata } from "./metadata.ts";
 import { archive, type TarEntry } from "./tar.ts";
@@ -83,6 +84,8 @@ export interface Site {
   /** Bytes that the bucket has sent to the machine. */
   readonly traffic: { received: number };
   release(options?: ReleaseOptions): Promise<string>;
+  /** Writes an object of the bucket. */
+  put(key: string, body: Uint8Array): Promise<unknown>;
   userData(options: Partial<UserDataOptions> & { readonly release: string }): string;
 }
 
@@ -137,6 +140,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
   return {
     folder,
     s3,
+    put,
     traffic,
     metadata,
     async release({

@@ -35,14 +35,14 @@ export class Workspace {
     this.#provider = provider;
   }
 
-  /** A copy of `terraform/`, initialised as root and as module. Its provider ends with `close`. */
-  static async open(): Promise<Workspace> {
+  /** A copy of a folder, initialised in those below it. Its provider ends with `close`. @default `terraform/`, as root and as module */
+  static async open(source = join(repository, "terraform"), roots = ["", modulePath]): Promise<Workspace> {
     const folder = mkdtempSync(join(testRun.folder, "terraform-"));
-    cpSync(join(repository, "terraform"), folder, { recursive: true });
+    cpSync(source, folder, { recursive: true });
     const workspace = new Workspace(folder, await startProvider(testRun.folder));
-    for (const where of ["", modulePath]) {
+    for (const where of roots) {
       const { code, output } = await workspace.run(where, "init", "-input=false");
-      if (code !== 0) throw new Error(`Cannot initialise terraform/${where}:\n${output}`);
+      if (code !== 0) throw new Error(`Cannot initialise ${source}/${where}:\n${output}`);
     }
     return workspace;
   }

@@ -18,27 +18,16 @@ override_resource {
 run "runners_dial_and_nothing_dials_them" {
   command = plan
   assert {
-    condition     = length(aws_vpc_security_group_ingress_rule.runner_from_parent) == 0 && length(aws_vpc_security_group_ingress_rule.runner_from_parent_elsewhere) == 0
-    error_message = "Something may connect to a runner."
+    condition = { for name, rule in aws_vpc_security_group_egress_rule.dials : name =>
+      join(" ", compact([rule.security_group_id, rule.referenced_security_group_id, rule.prefix_list_id, rule.cidr_ipv4, rule.ip_protocol, rule.from_port, rule.to_port]))
+    } == { Parents = "sg-runner sg-parent tcp 32768 60999" }
+    error_message = "Others dial, or others are dialled, or at other ports."
   }
   assert {
-    condition = alltrue([for rule in [aws_vpc_security_group_ingress_rule.parent_from_runner[0], aws_vpc_security_group_egress_rule.runner_to_parent[0]] :
-      rule.ip_protocol == "tcp" && rule.from_port == 32768 && rule.to_port == 60999 && rule.cidr_ipv4 == null
-    ])
-    error_message = "More or less is open than the ports."
-  }
-  assert {
-    condition = alltrue([
-      aws_vpc_security_group_ingress_rule.parent_from_runner[0].security_group_id == aws_security_group.parent.id,
-      aws_vpc_security_group_ingress_rule.parent_from_runner[0].referenced_security_group_id == aws_security_group.runner.id,
-      aws_vpc_security_group_egress_rule.runner_to_parent[0].security_group_id == aws_security_group.runner.id,
-      aws_vpc_security_group_egress_rule.runner_to_parent[0].referenced_security_group_id == aws_security_group.parent.id,
-    ])
-    error_message = "The rules are between other groups."
-  }
-  assert {
-    condition     = length(aws_vpc_security_group_egress_rule.parent_to_runner) == 0
-    error_message = "The parent may dial though it has not to."
+    condition = { for name, rule in aws_vpc_security_group_ingress_rule.is_dialled : name =>
+      join(" ", compact([rule.security_group_id, rule.referenced_security_group_id, rule.prefix_list_id, rule.cidr_ipv4, rule.ip_protocol, rule.from_port, rule.to_port]))
+    } == { Runners = "sg-parent sg-runner tcp 32768 60999" }
+    error_message = "Something else may connect."
   }
 }
 
@@ -50,20 +39,19 @@ run "the_parent_dials_and_nothing_dials_it" {
     parent_cidrs = ["192.168.7.0/24"]
   }
   assert {
-    condition     = length(aws_vpc_security_group_ingress_rule.parent_from_runner) == 0 && length(aws_vpc_security_group_egress_rule.runner_to_parent) == 0 && length(aws_vpc_security_group_egress_rule.runner_to_parent_elsewhere) == 0
-    error_message = "Runners may dial though they have not to."
+    condition = { for name, rule in aws_vpc_security_group_egress_rule.dials : name =>
+      join(" ", compact([rule.security_group_id, rule.referenced_security_group_id, rule.prefix_list_id, rule.cidr_ipv4, rule.ip_protocol, rule.from_port, rule.to_port]))
+    } == { Runners = "sg-parent sg-runner tcp 5000 5000" }
+    error_message = "Others dial, or others are dialled, or at other ports."
   }
   assert {
-    condition = alltrue([for rule in [
-      aws_vpc_security_group_ingress_rule.runner_from_parent[0], aws_vpc_security_group_egress_rule.parent_to_runner[0],
-      aws_vpc_security_group_ingress_rule.runner_from_parent_elsewhere["192.168.7.0/24"]
-      ] : rule.ip_protocol == "tcp" && rule.from_port == 5000 && rule.to_port == 5000
-    ])
-    error_message = "More or less is open than the port."
-  }
-  assert {
-    condition     = aws_vpc_security_group_ingress_rule.runner_from_parent[0].referenced_security_group_id == aws_security_group.parent.id && aws_vpc_security_group_ingress_rule.runner_from_parent_elsewhere["192.168.7.0/24"].cidr_ipv4 == "192.168.7.0/24"
-    error_message = "Others than the parent may connect."
+    condition = { for name, rule in aws_vpc_security_group_ingress_rule.is_dialled : name =>
+      join(" ", compact([rule.security_group_id, rule.referenced_security_group_id, rule.prefix_list_id, rule.cidr_ipv4, rule.ip_protocol, rule.from_port, rule.to_port]))
+      } == {
+      Parents                     = "sg-runner sg-parent tcp 5000 5000"
+      "Parents at 192.168.7.0/24" = "sg-runner 192.168.7.0/24 tcp 5000 5000"
+    }
+    error_message = "Something else may connect."
   }
 }
 
@@ -73,7 +61,7 @@ run "the_parent_dials_the_usual_port" {
     dial = "parent"
   }
   assert {
-    condition     = aws_vpc_security_group_ingress_rule.runner_from_parent[0].from_port == 7117 && aws_vpc_security_group_ingress_rule.runner_from_parent[0].to_port == 7117
+    condition     = alltrue([for rule in aws_vpc_security_group_ingress_rule.is_dialled : rule.from_port == 7117 && rule.to_port == 7117])
     error_message = "It dials another."
   }
 }
@@ -84,28 +72,41 @@ run "a_parent_elsewhere_is_dialled" {
     parent_cidrs = ["192.168.7.9/32"]
   }
   assert {
-    condition     = aws_vpc_security_group_egress_rule.runner_to_parent_elsewhere["192.168.7.9/32"].cidr_ipv4 == "192.168.7.9/32" && aws_vpc_security_group_egress_rule.runner_to_parent_elsewhere["192.168.7.9/32"].to_port == 60999
+    condition     = keys(aws_vpc_security_group_ingress_rule.is_dialled) == ["Runners"]
+    error_message = "It is no part of this network, and nothing can be opened there."
+  }
+  assert {
+    condition = [for rule in [aws_vpc_security_group_egress_rule.dials["Parents at 192.168.7.9/32"]] :
+      join(" ", compact([rule.security_group_id, rule.referenced_security_group_id, rule.prefix_list_id, rule.cidr_ipv4, rule.ip_protocol, rule.from_port, rule.to_port]))
+    ] == ["sg-runner 192.168.7.9/32 tcp 32768 60999"]
     error_message = "It cannot be reached."
   }
 }
 
-run "runners_reach_https_and_what_is_named" {
+run "both_reach_https_and_runners_what_is_named" {
   command = plan
   variables {
     runner_egress = { database = { cidr = "10.1.0.0/16", from = 5432, to = 5433 } }
   }
   assert {
-    condition     = aws_vpc_security_group_egress_rule.runner_to_s3.prefix_list_id == "pl-s3" && aws_vpc_security_group_egress_rule.runner_to_s3.from_port == 443 && aws_vpc_security_group_egress_rule.runner_to_s3.to_port == 443
+    condition = [for rule in [aws_vpc_security_group_egress_rule.runner_to_s3] :
+      join(" ", compact([rule.security_group_id, rule.referenced_security_group_id, rule.prefix_list_id, rule.cidr_ipv4, rule.ip_protocol, rule.from_port, rule.to_port]))
+    ] == ["sg-runner pl-s3 tcp 443 443"]
     error_message = "S3 is out of reach."
   }
   assert {
-    condition     = aws_vpc_security_group_egress_rule.runner_to_internet[0].from_port == 443 && aws_vpc_security_group_egress_rule.runner_to_internet[0].to_port == 443
+    condition = { for name, rule in aws_vpc_security_group_egress_rule.https : name =>
+      join(" ", compact([rule.security_group_id, rule.referenced_security_group_id, rule.prefix_list_id, rule.cidr_ipv4, rule.ip_protocol, rule.from_port, rule.to_port]))
+      } == {
+      parent = "sg-parent 0.0.0.0/0 tcp 443 443"
+      runner = "sg-runner 0.0.0.0/0 tcp 443 443"
+    }
     error_message = "More than HTTPS goes out."
   }
   assert {
-    condition = alltrue([for rule in [aws_vpc_security_group_egress_rule.runner_to_else["database"]] :
-      rule.cidr_ipv4 == "10.1.0.0/16" && rule.from_port == 5432 && rule.to_port == 5433 && rule.ip_protocol == "tcp"
-    ])
+    condition = { for name, rule in aws_vpc_security_group_egress_rule.runner_to_else : name =>
+      join(" ", compact([rule.security_group_id, rule.referenced_security_group_id, rule.prefix_list_id, rule.cidr_ipv4, rule.ip_protocol, rule.from_port, rule.to_port]))
+    } == { database = "sg-runner 10.1.0.0/16 tcp 5432 5433" }
     error_message = "The database is out of reach."
   }
 }

@@ -52,7 +52,7 @@ run "without_internet_there_is_no_way_out" {
   assert {
     condition = alltrue([
       length(aws_internet_gateway.this) == 0, length(aws_nat_gateway.this) == 0, length(aws_route.runner_public) == 0,
-      length(aws_route.runner_nat) == 0, length(aws_vpc_security_group_egress_rule.runner_to_internet) == 0,
+      length(aws_route.runner_nat) == 0, keys(aws_vpc_security_group_egress_rule.https) == ["parent"],
       alltrue([for subnet in aws_subnet.runner : !subnet.map_public_ip_on_launch]),
       length(aws_vpc_endpoint.s3) == 1,
     ])

@@ -111,14 +111,34 @@ run "who_may_do_what" {
     error_message = "A parent could give itself another role."
   }
 
-  # a parent has this bucket and no other
+  # a parent has its prefixes of this bucket and removes no release
   assert {
-    condition = alltrue([
+    condition = {
       for statement in jsondecode(aws_iam_policy.parent.policy).Statement :
-      alltrue([for resource in statement.Resource : contains(["arn:aws:s3:::tinderbox-111122223333-eu-central-1", "arn:aws:s3:::tinderbox-111122223333-eu-central-1/*"], resource)])
+      statement.Sid => [statement.Resource, try(statement.Condition, {}), contains(statement.Action, "s3:DeleteObject")]
       if anytrue([for action in statement.Action : startswith(action, "s3:")])
-    ])
-    error_message = "It has another."
+      } == {
+      Releases = [
+        ["arn:aws:s3:::tinderbox-111122223333-eu-central-1/tinderbox/layers/*", "arn:aws:s3:::tinderbox-111122223333-eu-central-1/tinderbox/releases/*"],
+        {},
+        false,
+      ]
+      ParentsAndStore = [
+        [
+          "arn:aws:s3:::tinderbox-111122223333-eu-central-1/tinderbox/.tinderbox/*",
+          "arn:aws:s3:::tinderbox-111122223333-eu-central-1/tinderbox/requests/*",
+          "arn:aws:s3:::tinderbox-111122223333-eu-central-1/store/*",
+        ],
+        {},
+        true,
+      ]
+      WhatIsInTheBucket = [
+        ["arn:aws:s3:::tinderbox-111122223333-eu-central-1"],
+        { StringLikeIfExists = { "s3:prefix" = ["tinderbox/*", "store/*"] } },
+        false,
+      ]
+    }
+    error_message = "It has more of the bucket, or of another."
   }
 
   # a runner reads releases and uses the store

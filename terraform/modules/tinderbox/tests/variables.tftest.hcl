@@ -305,6 +305,14 @@ run "a_prefix_without_its_slash" {
   expect_failures = [var.release_prefix]
 }
 
+run "no_prefix" {
+  command = plan
+  variables {
+    release_prefix = ""
+  }
+  expect_failures = [var.release_prefix]
+}
+
 run "a_prefix_with_a_wildcard" {
   command = plan
   variables {
@@ -348,7 +356,7 @@ run "a_store_among_the_layers" {
 run "a_store_among_what_parents_know_of_each_other" {
   command = plan
   variables {
-    store_prefix = "tinderbox/owners/"
+    store_prefix = "tinderbox/.tinderbox/"
   }
   expect_failures = [var.store_prefix]
 }
