@@ -15,6 +15,7 @@ import { enrol } from "../src/transport/gate-machine.ts";
 import { relay } from "../src/transport/relay.ts";
 import { listenUnix } from "../src/transport/unix.ts";
 import { Waiters } from "../src/waiters.ts";
+import { usableFlags } from "./flags.ts";
 import { watchNotices } from "./notices.ts";
 
 interface Parameters {
@@ -37,7 +38,9 @@ interface Parameters {
 const drainMs = 35_000;
 /** What its last words may take to the parent, once it has ended. */
 const partingMs = 5_000;
+const lingerMs = 200;
 const touchMs = 500;
+const stayMs = 3_600_000;
 
 const [file = ""] = process.argv.slice(2);
 const parameters = JSON.parse(readFileSync(file, "utf8")) as Parameters;
@@ -53,6 +56,7 @@ const host = await enrol({
   claim: { instance, phases, identity: identity ?? undefined },
 });
 host.hold(true);
+stay();
 const { grant } = host;
 
 /** Of the agent and its executors; when the parent is lost their ends tell them so. */
@@ -105,7 +109,7 @@ const machine = await launch(
   },
   fileURLToPath(new URL(`agent.${extension}`, import.meta.url)),
   "machine",
-  grant.flags,
+  usableFlags(grant.flags, (flag) => print("stderr", `(${flag} is left out: there is no such file on this machine)`)),
 );
 started.machine = machine;
 if (lost) tellAgent();
@@ -118,7 +122,14 @@ await ended.until(() => parted || inside.size === 0, partingMs, systemClock);
 host.exited(exit);
 host.close();
 await ended.until(() => parted, partingMs, systemClock);
+// The parent's last words may still come: a connection that is closed with something unread takes along what the parent has not read.
+await new Promise<void>((resolve) => systemClock.timer(lingerMs, resolve).hold(true));
 process.exit(0);
+
+/** Once the parent is gone nothing else would keep this process, and so the machine, for as long as its agent finishes what it runs. */
+function stay(): void {
+  systemClock.timer(stayMs, stay).hold(true);
+}
 
 /** The parent is heard: the file has another time, and which is of no meaning. */
 function touch(): void {

@@ -24,7 +24,8 @@ export function watchNotices(file: string | null, tell: (kind: string, at: numbe
 
 function linesOf(file: string): readonly string[] {
   try {
-    return readFileSync(file, "utf8").split("\n").filter(Boolean);
+    // What follows the last line's end is still being written.
+    return readFileSync(file, "utf8").split("\n").slice(0, -1);
   } catch {
     // There has been nothing to write down.
     return [];

@@ -6,7 +6,7 @@ import { ec2Sdk, type TemplateBase } from "./backends/ec2/sdk.ts";
 import { type Orphan, sweep } from "./backends/ec2/sweep.ts";
 import { systemClock } from "./clock.ts";
 import { Ownership } from "./deploy/ownership.ts";
-import { openStore } from "./store.ts";
+import { openOwnStore } from "./store.ts";
 
 export interface AccountOptions {
   readonly region: string | undefined;
@@ -41,7 +41,8 @@ export async function openAccount(options: AccountOptions): Promise<Ec2Account> 
   const api = ec2Sdk({ clock, region: options.region, endpoint, base, budget });
   const region = await api.region();
   const s3 = { region, ...(s3Endpoint === undefined ? {} : { endpoint: s3Endpoint }) };
-  const store = openStore(`s3://${bucket}/${prefix}`, s3);
+  // At rest a process would give its lease back, and machines that it still has would be everybody's.
+  const store = openOwnStore(`s3://${bucket}/${prefix}`, s3);
   const ownership = new Ownership(store);
   // Others in this account keep theirs elsewhere: what lives there cannot be known here.
   const scope = createHash("sha256").update(`${bucket}/${prefix}`).digest("hex").slice(0, 12);
@@ -60,6 +61,7 @@ export async function openAccount(options: AccountOptions): Promise<Ec2Account> 
         scope,
         own: ownership.held === undefined ? undefined : `${scope}/${ownership.held}`,
         claim: (name) => ownership.claim(name, patient),
+        requests: () => ownership.open(),
         forget: (name) => ownership.forget(name),
         dryRun,
       }),

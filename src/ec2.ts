@@ -12,11 +12,11 @@ import { ec2Backend, type Ec2Site } from "./backends/ec2/backend.ts";
 import {
   type Ec2Options,
   type ReapOptions,
-  type ResolvedEc2Options,
   resolveEc2Options,
   resolveReapOptions,
 } from "./backends/ec2/options.ts";
-import { locationOf, ownAddress, settingsOf } from "./backends/ec2/settings.ts";
+import { withLocation, withOutputs } from "./backends/ec2/outputs.ts";
+import { ownAddress, settingsOf } from "./backends/ec2/settings.ts";
 import type { Orphan } from "./backends/ec2/sweep.ts";
 import { systemClock } from "./clock.ts";
 import { openAccount } from "./ec2-account.ts";
@@ -54,7 +54,7 @@ const lateMs = 30_000;
  */
 export function ec2(options: Ec2Options): Backend {
   const resolved = resolveEc2Options(options);
-  return ec2Backend(resolved, { clock: systemClock, trouble, open: () => openSite(resolved) });
+  return ec2Backend(resolved, { clock: systemClock, trouble, open: () => openSite(options) });
 }
 
 /**
@@ -68,8 +68,10 @@ export function ec2(options: Ec2Options): Backend {
  * for (const { instance, pool } of await reap({ terraform: "./terraform", dryRun: true })) console.log(instance, pool);
  */
 export async function reap(options: ReapOptions): Promise<readonly Orphan[]> {
-  const { dryRun, location, ...rest } = resolveReapOptions(options);
-  const account = await openAccount({ ...rest, ...(await locationOf(location)) });
+  // What makes no sense is known before terraform is asked.
+  resolveReapOptions(options);
+  const { dryRun, location, ...rest } = resolveReapOptions(await withLocation(options));
+  const account = await openAccount({ ...rest, region: location.region, bucket: location.bucket! });
   try {
     return await account.sweep({ dryRun, patient: true });
   } finally {
@@ -81,9 +83,10 @@ function trouble(error: unknown): void {
   events.emit("backend.trouble", { backend: "ec2", error });
 }
 
-async function openSite(options: ResolvedEc2Options): Promise<Ec2Site> {
+async function openSite(given: Ec2Options): Promise<Ec2Site> {
   const clock = systemClock;
-  const settings = await settingsOf(options);
+  const options = resolveEc2Options(await withOutputs(given));
+  const settings = settingsOf(options);
   const { endpoint, launchesPerMinute, release: wanted } = options;
   const dials = options.dial === "parent";
   const host = dials ? "" : (options.parent.host ?? ownAddress());
@@ -108,6 +111,7 @@ async function openSite(options: ResolvedEc2Options): Promise<Ec2Site> {
   app.release().catch(() => undefined);
   const stopSweeps = repeat(() => account.sweep({ dryRun: false, patient: false }));
   return {
+    options,
     settings,
     api,
     gate,

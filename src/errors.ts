@@ -73,10 +73,18 @@ export class EntryError extends TinderboxError {
   declare readonly chain: readonly string[];
 }
 
+/** A step of a boot, such as "launched" or "connected". */
+export interface BootPhase {
+  readonly phase: string;
+  readonly ms: number;
+}
+
 /** A runner did not come up. */
 export class BootError extends TinderboxError {
   override readonly code: string = "ERR_TINDERBOX_BOOT";
   declare readonly phase: string;
+  /** Those that were reached, in order, each with its milliseconds since the runner was wanted. */
+  declare readonly phases: readonly BootPhase[];
   /** True when trying again cannot help (credentials, a failing `setup`). */
   declare readonly permanent: boolean;
   /** Last lines of the runner's standard error. */
@@ -267,6 +275,15 @@ export class Ec2Error extends TinderboxError {
   declare readonly permanent: boolean;
 }
 
+/** A container engine has refused a request, or not answered it. */
+export class ContainerError extends TinderboxError {
+  override readonly code: string = "ERR_TINDERBOX_CONTAINER";
+  /** Of its answer, where there was one. */
+  declare readonly status?: number;
+  /** The same will never be done. */
+  declare readonly permanent: boolean;
+}
+
 /** A release cannot be made, or is not what it says it is; nothing of it may be used. */
 export class ReleaseError extends TinderboxError {
   override readonly code: string = "ERR_TINDERBOX_RELEASE";
@@ -299,6 +316,7 @@ export const errorClasses = {
   StoreDataError,
   LeaseLostError,
   Ec2Error,
+  ContainerError,
   ReleaseError,
 } as const;
 for (const [name, Class] of Object.entries(errorClasses)) named(Class, name);

@@ -61,6 +61,7 @@ export {
   BinaryProtocolError,
   BinaryStartError,
   BootError,
+  type BootPhase,
   CallTimeoutError,
   CaptureError,
   CommandError,

@@ -65,12 +65,30 @@ interface StoreData {
  * for await (const { key, size } of store.list("reports/")) console.log(key, size);
  */
 export function openStore(url: string | URL, options: StoreOptions = {}): Store {
+  return openAt(url, options);
+}
+
+/**
+ * The same for a store whose owner closes it: leases in it outlast the moment at which the process has nothing left to do, and nobody sees
+ * them among what is kept up here.
+ */
+export function openOwnStore(url: string, options: StoreOptions): Store {
+  const nothing = (): void => undefined;
+  return openAt(url, options, { holding: nothing, closed: nothing });
+}
+
+interface Keeper {
+  holding(store: OpenStore): void;
+  closed(store: OpenStore): void;
+}
+
+function openAt(url: string | URL, options: StoreOptions, keeper?: Keeper): Store {
   const address = String(url);
   refuseUnknown(options, ["region", "endpoint", "forcePathStyle", "credentials"], "openStore");
   const { credentials, ...given } = options;
   const travelling = address.startsWith("s3:") ? { ...fromEnvironment(), ...given } : given;
   const driver = driverOf(address, { ...travelling, ...(credentials && { credentials }) });
-  return open(driver, { url: address, options: travelling });
+  return open(driver, { url: address, options: travelling }, keeper);
 }
 
 /** What a runner would not find in its own environment. */
@@ -85,13 +103,13 @@ function fromEnvironment(): Omit<StoreOptions, "credentials"> {
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value)) as Omit<StoreOptions, "credentials">;
 }
 
-function open(driver: StoreDriver, data: StoreData): OpenStore {
+function open(driver: StoreDriver, data: StoreData, keeper: Keeper = { holding: keep, closed: letGo }): OpenStore {
   const store: OpenStore = new OpenStore({
     driver,
     clock: systemClock,
     failing: (key, error) => events.emit("store.failing", { store: driver.name, key, error }),
-    holding: () => keep(store),
-    closed: () => letGo(store),
+    holding: () => keeper.holding(store),
+    closed: () => keeper.closed(store),
     handles: handlesOf(driver, data),
   });
   return store;

@@ -32,6 +32,7 @@ const codes = {
   StoreDataError: "ERR_TINDERBOX_STORE_DATA",
   LeaseLostError: "ERR_TINDERBOX_LEASE_LOST",
   Ec2Error: "ERR_TINDERBOX_EC2",
+  ContainerError: "ERR_TINDERBOX_CONTAINER",
   ReleaseError: "ERR_TINDERBOX_RELEASE",
 } as const;
 const names = Object.keys(codes) as (keyof typeof codes)[];

@@ -20,6 +20,7 @@ const house: House = {
     "src/store.ts": 4,
     "src/ec2.ts": 4,
     "src/ec2-account.ts": 4,
+    "src/container.ts": 4,
     "src/release.ts": 4,
     "src/inspection.ts": 4,
     "src/trace.ts": 4,

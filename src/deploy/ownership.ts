@@ -3,8 +3,9 @@
  * lease knows that its parent is gone, and that it will know so, too, should it come back.
  */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { hostname } from "node:os";
-import { StoreConflictError } from "../errors.ts";
+import { StoreConflictError, StoreDataError } from "../errors.ts";
 import type { Lease } from "../store/lease.ts";
 import type { Store } from "../store/store.ts";
 
@@ -13,6 +14,13 @@ export interface Intent {
   readonly owner: string;
   readonly count: number;
   readonly pool: string;
+  /** The launch template that it adds a version to; none where it makes a whole one. */
+  readonly template?: string | undefined;
+}
+
+/** One that was begun, and is not known to have been settled. */
+export interface OpenIntent extends Intent {
+  readonly token: string;
 }
 
 const leaseOf = (owner: string): string => `owners/${owner}`;
@@ -20,16 +28,19 @@ const intentOf = (token: string): string => `requests/${token}`;
 
 export class Ownership {
   readonly #store: Store;
+  /** All names that were ever ours: machines may carry them. */
+  readonly #names = new Set<string>();
+  readonly #regaining = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
   #taking: Promise<Lease> | undefined;
   #lease: Lease | undefined;
-  #owner = newOwner();
-  #closed = false;
+  #owner = "";
 
   constructor(store: Store) {
     this.#store = store;
   }
 
-  /** The name to put on machines. It holds its lease now; one that was lost in favour of somebody else is never used again. */
+  /** The name to put on machines. It holds its lease now. */
   async name(): Promise<string> {
     if (!this.#lease || this.#lease.signal.aborted) {
       const taking = (this.#taking ??= this.#take());
@@ -47,19 +58,30 @@ export class Ownership {
     return this.#lease && this.#owner;
   }
 
+  /** Under a new name: who has taken the lease of another one may be about to end what carries it. */
   async #take(): Promise<Lease> {
-    for (;;) {
-      if (this.#closed) throw new Error("Cannot own machines: this parent is closing");
-      try {
-        // Also the one that was lost: it may only have been late, and nobody has taken it.
-        const lease = await this.#store.lease(leaseOf(this.#owner), { ttl });
-        lease.signal.addEventListener("abort", () => this.#closed || void this.name().catch(() => undefined));
-        return (this.#lease = lease);
-      } catch (error) {
-        if (!(error instanceof StoreConflictError) || error.reason !== "held") throw error;
-        this.#owner = newOwner();
-      }
-    }
+    if (this.#closing.signal.aborted) throw new Error("Cannot own machines: this parent is closing");
+    const owner = newOwner();
+    this.#names.add(owner);
+    const lease = await this.#store.lease(leaseOf(owner), { ttl });
+    this.#owner = owner;
+    this.#lease = lease;
+    lease.signal.addEventListener("abort", () => {
+      if (this.#closing.signal.aborted) return;
+      const regaining = this.#regain(owner).finally(() => this.#regaining.delete(regaining));
+      this.#regaining.add(regaining);
+    });
+    return lease;
+  }
+
+  /** Machines that carry the name may run still, and are everybody's for as long as nobody holds its lease. */
+  async #regain(owner: string): Promise<void> {
+    const { signal } = this.#closing;
+    const hold = async (lease: Lease): Promise<void> => {
+      if (this.#owner === owner) this.#lease = lease;
+      if (!lease.signal.aborted) await once(lease.signal, "abort");
+    };
+    await this.#store.elect(leaseOf(owner), hold, { ttl, signal }).catch(() => undefined);
   }
 
   /** Writes down what is about to be asked for; what it gives strikes it out. */
@@ -74,6 +96,7 @@ export class Ownership {
    * be sure of that.
    */
   async claim(owner: string, patient: boolean): Promise<Lease | undefined> {
+    if (this.#names.has(owner)) return undefined;
     try {
       if (patient) return await this.#store.lock(leaseOf(owner), { ttl, timeout: patience });
       return await this.#store.lease(leaseOf(owner), { ttl });
@@ -83,18 +106,34 @@ export class Ownership {
     }
   }
 
-  /** Strikes out what a parent that is gone was about to ask for. */
-  async forget(owner: string): Promise<void> {
-    for await (const { key } of this.#store.list("requests/")) {
-      const intent = await this.#store.cell<Intent | undefined>(key).get();
-      if (intent?.owner === owner) await this.#store.delete(key);
+  /** What anybody was about to ask for, and has not struck out. What cannot be read is left out. */
+  async open(): Promise<readonly OpenIntent[]> {
+    const found: OpenIntent[] = [];
+    for await (const { key } of this.#store.list(intentOf(""))) {
+      const intent = await this.#store
+        .cell<Intent | undefined>(key)
+        .get()
+        .catch((error: unknown) => {
+          if (error instanceof StoreDataError) return undefined;
+          throw error;
+        });
+      if (intent) found.push({ ...intent, token: key.slice(intentOf("").length) });
     }
+    return found;
   }
 
+  /** Strikes out what a parent that is gone was about to ask for. */
+  async forget(owner: string): Promise<void> {
+    for (const intent of await this.open())
+      if (intent.owner === owner) await this.#store.delete(intentOf(intent.token));
+  }
+
+  /** Says that this parent is gone. Idempotent. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     await this.#taking?.catch(() => undefined);
     await this.#lease?.release();
+    await Promise.all(this.#regaining);
   }
 }
 

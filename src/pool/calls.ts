@@ -124,8 +124,14 @@ export class Calls {
     call.bootClock = this.#deadlines.add(bootTimeoutMs, () => {
       if (call.settled || call.lane) return;
       if (this.#host.ready() > 0 || boots.ok > seen) this.#expectBoot(call);
-      else this.abort(call, bootTooLate(call, this.#host.pool, bootTimeoutMs, this.#fleet.lastBootError));
+      else void this.#failWithBoot(call);
     });
+  }
+
+  async #failWithBoot(call: Call): Promise<void> {
+    const last = await this.#fleet.lastWord();
+    if (call.settled || call.lane) return;
+    this.abort(call, bootTooLate(call, this.#host.pool, this.#host.bootTimeoutMs, last));
   }
 
   dispatch(call: Call, runner: number): void {

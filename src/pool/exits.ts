@@ -14,7 +14,7 @@ export interface LinkEnd extends MachineExit {
 /** `reason`: why, when we know better than the exit status. */
 export function endOf(exit: MachineExit, reason: string | undefined, words: LastWords): LinkEnd {
   const aborted = exit.signal === "SIGABRT" || exit.exitCode === 134;
-  const oom = reason === undefined && aborted && words.outOfMemory;
+  const oom = reason === undefined && (exit.oom ?? (aborted && words.outOfMemory));
   return { ...exit, oom, stderr: [...words.lines], reason: reason ?? exit.reason ?? describe(exit, oom) };
 }
 

@@ -2,6 +2,7 @@
 import {
   AbortError,
   BootError,
+  type BootPhase,
   CallTimeoutError,
   PoolClosedError,
   QueueFullError,
@@ -112,21 +113,30 @@ export function runnerLost(call: Call, scope: "process" | "machine", end: LinkEn
   });
 }
 
+/** Where a boot was; "requested" when nothing has been heard of it. */
+export function lastOf(phases: readonly BootPhase[]): string {
+  return phases.at(-1)?.phase ?? "requested";
+}
+
 export function bootFailure(
   runner: string,
   reason: string,
   cause: unknown,
-  facts: { readonly phase: string; readonly permanent: boolean; readonly stderr: readonly string[] },
+  facts: { readonly phases: readonly BootPhase[]; readonly permanent: boolean; readonly stderr: readonly string[] },
 ): BootError {
-  const tail = facts.stderr.map((line) => `\n  | ${line}`).join("");
-  return new BootError(`Cannot boot runner ${runner}: ${reason} (phase ${facts.phase})${tail}`, { cause, ...facts });
+  const phase = lastOf(facts.phases);
+  const times = facts.phases.map((one) => `${one.phase} after ${(one.ms / 1000).toFixed(1)} s`).join(", ");
+  const lines = [...(times ? [`  ${times}`] : []), ...facts.stderr.map((line) => `  | ${line}`)];
+  const told = lines.map((line) => `\n${line}`).join("");
+  return new BootError(`Cannot boot runner ${runner}: ${reason} (phase ${phase})${told}`, { cause, phase, ...facts });
 }
 
 export function bootTooLate(call: Call, pool: string, timeoutMs: number, last: BootError | undefined): BootError {
   const cause = last ? `; the last attempt: ${last.message}` : "";
+  const { phase = "requested", phases = [], stderr = [] } = last ?? {};
   return new BootError(
     `Cannot run ${title(call)}: no runner of pool "${pool}" came up within ${timeoutMs} ms${cause}`,
-    { cause: last, phase: last?.phase ?? "requested", permanent: false, stderr: last?.stderr ?? [] },
+    { cause: last, phase, phases, permanent: false, stderr },
   );
 }
 

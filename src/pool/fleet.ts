@@ -4,6 +4,7 @@ import { type BootError, ProtocolError } from "../errors.ts";
 import type { Events } from "../events/index.ts";
 import type { Branch } from "../ports/child.ts";
 import type { Clock } from "../ports/clock.ts";
+import { Waiters } from "../waiters.ts";
 import { Dock } from "../wire/dock.ts";
 import type { Event } from "./decisions.ts";
 import { type LinkHandlers, RunnerLink } from "./link.ts";
@@ -28,10 +29,13 @@ export interface FleetHandlers extends Pick<LinkHandlers, "gone" | "executorGone
 
 /** What a runner may take to say whether it may go. */
 const checkMs = 5_000;
+/** What a boot that has failed may take to say why: a little more than what asking its machine may take. */
+const lastWordMs = 6_000;
 
 export class Fleet {
   readonly boots = { ok: 0, failed: 0 };
-  lastBootError: BootError | undefined;
+  #lastBootError: BootError | undefined;
+  readonly #failures = new Waiters();
   readonly redact: (text: string) => string;
   readonly #pool: string;
   readonly #options: ResolvedPoolOptions;
@@ -119,6 +123,13 @@ export class Fleet {
     return [...this.#links.values()].map((link) => link.branch);
   }
 
+  /** Why boots lead to nothing; when the time of one is over just now, it is asked first. */
+  async lastWord(): Promise<BootError | undefined> {
+    const told = (): boolean => !!this.#lastBootError || ![...this.#links.values()].some(({ late }) => late);
+    await this.#failures.until(told, lastWordMs, this.#deps.clock);
+    return this.#lastBootError;
+  }
+
   async look(): Promise<void> {
     await Promise.all([...this.#links.values()].map((link) => link.look()));
   }
@@ -145,10 +156,11 @@ export class Fleet {
     bootFailed: (link, error, wanted) => {
       if (wanted) {
         this.boots.failed++;
-        this.lastBootError = error;
+        this.#lastBootError = error;
       }
       this.#links.delete(link.options.number);
       this.#handlers.step({ type: "bootFailed", runner: link.options.number });
+      this.#failures.wake();
       if (wanted && error.permanent) this.#handlers.hopeless(error);
       this.#handlers.fewer();
     },

@@ -1,8 +1,8 @@
 /**
  * One runner as its pool sees it: boots it, keeps its executors, listens for its heart, and tells how it ended. Decides
- * nothing about the pool.
+ * nothing about the pool. It is long because whatever is heard of a runner changes the one state that it has.
  */
-import { type BootError, ProtocolError } from "../errors.ts";
+import { type BootError, type BootPhase, ProtocolError } from "../errors.ts";
 import type { Machine, MachineExit } from "../ports/backend.ts";
 import type { Branch } from "../ports/child.ts";
 import type { Timer } from "../ports/clock.ts";
@@ -12,7 +12,7 @@ import type { Session } from "../wire/session.ts";
 import { Arrivals } from "./arrivals.ts";
 import { LastWords, type LinkEnd, endOf } from "./exits.ts";
 import { Executors } from "./executors.ts";
-import { bootFailure } from "./failures.ts";
+import { bootFailure, lastOf } from "./failures.ts";
 import { runnerBranch } from "./branch.ts";
 import type { LinkDeps, LinkOptions } from "./link-options.ts";
 import type { Lane } from "./lane.ts";
@@ -48,7 +48,7 @@ export class RunnerLink {
   #machine: Machine | undefined;
   #agent: Session | undefined;
   #state: "booting" | "ready" | "gone" = "booting";
-  #phase = "requested";
+  readonly #phases: BootPhase[] = [];
   #bootTimer: Timer | undefined;
   #exit: MachineExit | undefined;
   /** Why it ends, when we know better than its exit status. The first reason counts. */
@@ -80,6 +80,11 @@ export class RunnerLink {
     return this.#deps.clock.now() - this.#bornAt;
   }
 
+  /** The time of its boot is as good as over, and its backend may know why. */
+  get late(): boolean {
+    return this.#state === "booting" && this.ageMs >= 0.9 * this.options.bootTimeoutMs && !!this.#machine?.lastWords;
+  }
+
   get executors(): Executors {
     return this.#executors;
   }
@@ -91,7 +96,7 @@ export class RunnerLink {
 
   /** For people who look: itself, and what it keeps up. */
   get branch(): Branch {
-    const state = this.#draining ? "draining" : this.#state === "booting" ? this.#phase : "ready";
+    const state = this.#draining ? "draining" : this.#state === "booting" ? lastOf(this.#phases) : "ready";
     const since = this.#deps.clock.wall() - this.ageMs;
     const { calls } = this;
     return runnerBranch({ id: this.id, state, machine: this.#machine?.id, since, calls, lanes: this.#executors.all });
@@ -102,7 +107,7 @@ export class RunnerLink {
     const { backend, clock } = this.#deps;
     const { id, pool, env, onParentLoss, bootTimeoutMs } = this.options;
     this.#bootTimer = clock.timer(bootTimeoutMs, () => {
-      const what = this.#phase === "setup" ? "its setup did not end" : "it did not connect";
+      const what = lastOf(this.#phases) === "setup" ? "its setup did not end" : "it did not connect";
       void this.#failWithWords(`${what} within ${bootTimeoutMs} ms`);
     });
     try {
@@ -127,8 +132,7 @@ export class RunnerLink {
         leaving: (reason) => this.#leaving(reason),
       });
     } catch (error) {
-      this.#fail(error instanceof Error ? error.message : String(error), error);
-      return;
+      return this.#fail(error instanceof Error ? error.message : String(error), error);
     }
     if (this.#killed) this.#machine.kill();
     this.#exited(await this.#machine.exited);
@@ -334,14 +338,15 @@ export class RunnerLink {
   }
 
   #enter(phase: string, agoMs = 0): void {
-    this.#phase = phase;
-    this.#deps.events.emit("boot.phase", { pool: this.options.pool, runner: this.id, phase, ms: this.ageMs - agoMs });
+    const ms = this.ageMs - agoMs;
+    this.#phases.push({ phase, ms });
+    this.#deps.events.emit("boot.phase", { pool: this.options.pool, runner: this.id, phase, ms });
   }
 
   /** Without its connection a runner is of no use; one that exits closes it by that. */
   #closed(error?: Error): void {
-    // What the system says of a broken pipe is less than how the process ended.
-    if (error && !("syscall" in error)) this.#reason ??= error.message;
+    // What the system says of a broken pipe is less than how the process ended; and what is said of a connection, less than of its machine.
+    if (error && !this.#exit && !("syscall" in error)) this.#reason ??= error.message;
     this.#agent = undefined;
     if (this.options.processes === 1) this.#executors.first.detach(error);
     this.#slotsChanged();
@@ -392,7 +397,7 @@ export class RunnerLink {
     this.kill();
     const permanent = hopeless || (cause as { permanent?: unknown } | undefined)?.permanent === true;
     redactError(cause, this.#deps.redact);
-    const facts = { phase: this.#phase, permanent, stderr: [...this.#stderr.lines] };
+    const facts = { phases: this.#phases, permanent, stderr: [...this.#stderr.lines] };
     const error = bootFailure(this.id, this.#deps.redact(reason), cause, facts);
     if (!this.#cancelled) this.#deps.events.emit("boot.failed", { pool: this.options.pool, runner: this.id, error });
     this.#handlers.bootFailed(this, error, !this.#cancelled);

@@ -74,4 +74,6 @@ export interface MachineExit {
   readonly signal?: string;
   /** Why it ended, where the backend knows more than its exit status tells. */
   readonly reason?: string;
+  /** It ran out of memory, and its backend knows that. */
+  readonly oom?: boolean;
 }

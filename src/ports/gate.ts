@@ -55,7 +55,7 @@ export interface Admission {
   attached(guest: Guest): void;
   /** A data stream of this machine, not attached yet. */
   accept(connection: Connection): void;
-  /** A sign of life: an answer to `Guest.ping`, or the machine's own. */
+  /** A sign of life: an answer to `Guest.ping`. While the machine's link is away and its window lasts, it is given without the machine. */
   beat(): void;
   output(stream: "stdout" | "stderr", line: string): void;
   exited(exit: { readonly exitCode?: number; readonly signal?: string }): void;

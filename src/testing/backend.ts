@@ -14,6 +14,10 @@ export interface BackendSuiteOptions extends SuiteOptions {
   readonly bootMs?: number | undefined;
   /** What a machine may take to be gone once it is to go, also by the loss of its parent, and what news of it may take. Default: 10000. */
   readonly endMs?: number | undefined;
+  /** What a machine may take to be gone whose parent has ended before it heard of it, in milliseconds. Default: `bootMs`. */
+  readonly aloneMs?: number | undefined;
+  /** By how much news of an end may come before the end: a cloud says that a machine is ending before it has. Default: 0. */
+  readonly aheadMs?: number | undefined;
   /**
    * A module that exports `make`, the function that this suite is given: other processes load it to be parents, which are
    * killed then. Without it those cases are skipped.
@@ -62,9 +66,10 @@ export function failingBackendCases(
 async function checkBackend(
   one: BackendCase,
   make: MakeBackend,
-  { bootMs = 20_000, endMs = 10_000, module }: Omit<BackendSuiteOptions, "test">,
+  options: Omit<BackendSuiteOptions, "test">,
 ): Promise<void> {
-  const limits = { bootMs, endMs, module: module === undefined ? undefined : String(module) };
+  const { bootMs = 20_000, endMs = 10_000, aloneMs = bootMs, aheadMs = 0, module } = options;
+  const limits = { bootMs, endMs, aloneMs, aheadMs, module: module === undefined ? undefined : String(module) };
   const subject = new BackendSubject(await make(), limits);
   try {
     await one.run(subject);

@@ -29,6 +29,8 @@ export interface VisitorOptions {
 
 /** From its proof to its whole claim. */
 const claimMs = 10_000;
+/** A ping that its machine has not even acknowledged after so long when the next one comes. */
+const silentMs = 500;
 
 export class Visitor {
   readonly #options: VisitorOptions;
@@ -38,6 +40,9 @@ export class Visitor {
   #admission: Admission | undefined;
   #failure: Error | undefined;
   #claim: Timer | undefined;
+  #windowMs = 0;
+  #heardAt = 0;
+  #pingedAt = Infinity;
 
   constructor(guard: Resumable, options: VisitorOptions) {
     this.#guard = guard;
@@ -94,6 +99,7 @@ export class Visitor {
       case "claim":
         throw new ProtocolError("Cannot take claim: the machine has been let in");
       case "beat":
+        this.#heardAt = this.#options.clock.now();
         return admission.beat();
       case "output":
         return admission.output(word[1], word[2]);
@@ -116,17 +122,29 @@ export class Visitor {
     this.#reader.limit = wordBytes;
     try {
       this.#say(["grant", admission.grant]);
-      this.#options.admitted(admission.grant.windowMs);
+      this.#windowMs = admission.grant.windowMs;
+      this.#heardAt = this.#options.clock.now();
+      this.#options.admitted(this.#windowMs);
       admission.attached(this.#guest(said.instance));
     } catch (error) {
       this.#guard.fail(error as Error);
     }
   }
 
+  /** A machine that cannot be heard may live: for as long as its window lasts that is what is said of it, and the window decides. */
+  #ping(): void {
+    const now = this.#options.clock.now();
+    const { linked, asked } = this.#guard;
+    const silent = !linked || (asked && now - this.#pingedAt >= silentMs);
+    this.#say(["ping"]);
+    this.#pingedAt = now;
+    if (this.#state === "in" && silent && now - this.#heardAt < this.#windowMs) this.#admission!.beat();
+  }
+
   #guest(instance: string): Guest {
     return {
       instance,
-      ping: () => this.#say(["ping"]),
+      ping: () => this.#ping(),
       kill: () => this.#say(["kill"]),
       gone: () => this.#guard.fail(partedError()),
       release: () => this.#say(["release"]),

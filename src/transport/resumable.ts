@@ -60,7 +60,7 @@ export class Resumable implements Connection {
     this.#options = options;
     this.#links = links;
     this.#vigil = new Vigil(options, {
-      state: () => (this.#link ? (this.#asked ? "asked" : "idle") : "none"),
+      state: () => (this.#link ? (this.asked ? "asked" : "idle") : "none"),
       ping: () => this.#ping(),
       drop: () => this.#broken(this.#link),
       wanted: () => links.wanted(),
@@ -392,7 +392,7 @@ export class Resumable implements Connection {
   }
 
   /** Whether the other side owes a sign of life. While nothing is read none is expected. */
-  get #asked(): boolean {
+  get asked(): boolean {
     if (this.#paused) return false;
     return this.#closed || this.#pinged || this.#queue.asking;
   }

@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll } from "vitest";
 import { type Application, makeApplication } from "../harness/cloud/application.ts";
-import type { CloudOptions } from "../harness/cloud/cloud.ts";
-import { type Site, startSite } from "../harness/cloud/site.ts";
+import { type Site, type SiteOptions, startSite } from "../harness/cloud/site.ts";
 import { type RunningScript, startScript } from "../harness/script.ts";
 import { until } from "../harness/until.ts";
 
@@ -26,7 +25,7 @@ for (const name of ["boot.phase", "boot.failed", "runner.ready", "runner.drainin
 const far = pool("far", { backend: ec2(backendOptions), max: 1, processes: 1, ...poolOptions });
 `;
 
-export interface BenchOptions extends CloudOptions {
+export interface BenchOptions extends SiteOptions {
   /** The release is made beforehand, as a deployment does it. @default true */
   readonly packed?: boolean;
 }

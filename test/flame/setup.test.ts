@@ -80,7 +80,7 @@ describe("setup", () => {
       },
     });
     const reasons: string[] = [];
-    const off = events.on("boot.failed", ({ error }) => void reasons.push(error.message));
+    const off = events.on("boot.failed", ({ error }) => void reasons.push(error.message.split("\n")[0]!));
     expect(await flame(() => "up", { pool: own })).toBe("up");
     expect(reasons).toEqual([
       "Cannot boot runner leaves-1: it ended with exit code 9 (phase setup)",

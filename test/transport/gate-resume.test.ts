@@ -77,6 +77,29 @@ describe.each(ways)("where the %s dials", (way) => {
     expect([machine.closes, arrived.closes]).toEqual([[], []]);
   });
 
+  test("a machine that cannot be heard counts as alive until its window is over", async () => {
+    const lab = await open();
+    const { machine, arrived, proxy } = await lab.machine({ way, grant: { windowMs: 2_000 } });
+    const beats = (): number => arrived.told.filter(([word]) => word === "beat").length;
+    for (let ping = 1; ping <= 3; ping++) {
+      arrived.guest!.ping();
+      await until("a ping", () => machine.told.length >= ping);
+    }
+    machine.host.beat();
+    await until("its own beat", () => beats() > 0);
+    expect(beats()).toBe(1);
+    proxy.dark = true;
+    const pinged = { every: 600 };
+    await until("a beat without it", () => (arrived.guest!.ping(), beats() > 1), pinged);
+    let before = 0;
+    const none = (): boolean => {
+      before = beats();
+      arrived.guest!.ping();
+      return beats() === before;
+    };
+    await until("no more beats", none, pinged);
+  });
+
   test("a link that is reset in the middle of 32 MB loses and repeats nothing", async () => {
     const lab = await open();
     const { machine, arrived, proxy } = await lab.machine({ way });

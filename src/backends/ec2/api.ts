@@ -19,7 +19,12 @@ export interface Template {
   readonly version: string;
   /** It was made as a whole, not as one more version of somebody else's. */
   readonly whole: boolean;
+  /** Whose it is, as far as EC2 says: the number of the account. */
+  readonly account: string | undefined;
 }
+
+/** By which what was made for a request is found again: the name of a template, or the description of a version of one. */
+export const templateName = (token: string): string => `tinderbox-${token}`;
 
 export interface TemplateOrder {
   /** Repeating with the same token makes nothing twice. */
@@ -66,9 +71,13 @@ export interface TypeFacts {
 }
 
 export interface Ec2Api {
+  /** Of the user's, to which versions are added; undefined where templates are made as a whole. */
+  readonly template: string | undefined;
   makeTemplate(order: TemplateOrder): Promise<Template>;
   /** Also when it is gone already. */
   removeTemplate(template: Template): Promise<void>;
+  /** What was made for requests with these tokens and is still there: versions of that template, or whole ones where it is undefined. */
+  removeTemplatesOf(template: string | undefined, tokens: readonly string[]): Promise<void>;
   launch(order: FleetOrder): Promise<FleetOutcome>;
   /** Those of them that are known; one that was just launched may not be yet. */
   describe(ids: readonly string[]): Promise<readonly InstanceFacts[]>;

@@ -5,8 +5,9 @@ import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Enrol, Gate } from "../../ports/gate.ts";
 import type { Connection, Listener } from "../../ports/transport.ts";
 import type { Ec2Api, Offer, Tags } from "./api.ts";
-import { Launcher, type Party, type Wish } from "./launcher.ts";
+import { advisedAtOnce, type IntentFacts, Launcher, type Party, type Wish } from "./launcher.ts";
 import { Ec2Instance } from "./machine.ts";
+import { doubtOf } from "./identity.ts";
 import type { ResolvedEc2Options } from "./options.ts";
 import { offersOf, type Settings } from "./settings.ts";
 import { ownerTag } from "./sweep.ts";
@@ -24,13 +25,15 @@ export interface Ec2Wiring {
 
 /** Everything that is outside of this process. */
 export interface Ec2Site {
+  /** With what only terraform knew. @default those that the backend was made with */
+  readonly options?: ResolvedEc2Options;
   readonly settings: Settings;
   readonly api: Ec2Api;
   readonly gate: Gate;
   /** Whose the machines are: a word in their tags. Changes when this process has lost its claim. */
   owner(): Promise<string>;
   /** As `LauncherDeps.intend`. */
-  intend(token: string, facts: { readonly count: number; readonly pool: string }): Promise<() => Promise<void>>;
+  intend(token: string, facts: IntentFacts): Promise<() => Promise<void>>;
   /** What instances with that ticket are to do, as user data. */
   userData(ticket: Buffer, wish: Wish): Promise<string>;
   close(): Promise<void>;
@@ -50,8 +53,12 @@ const remote = {
 export function ec2Backend(options: ResolvedEc2Options, wiring: Ec2Wiring): Backend {
   let site: Promise<RunningSite> | undefined;
   let listeners = 0;
+  let closing: Promise<void> = Promise.resolve();
   const running = (): Promise<RunningSite> => {
-    const opening = (site ??= wiring.open().then((opened) => new RunningSite(options, wiring, opened)));
+    // The next one may listen where the last one did.
+    const opening = (site ??= closing
+      .then(() => wiring.open())
+      .then((opened) => new RunningSite(opened.options ?? options, wiring, opened)));
     opening.catch(() => (site === opening ? (site = undefined) : undefined));
     return opening;
   };
@@ -71,7 +78,7 @@ export function ec2Backend(options: ResolvedEc2Options, wiring: Ec2Wiring): Back
           listener.close();
           if (--listeners > 0) return;
           site = undefined;
-          void opened.close().catch(wiring.trouble);
+          closing = opened.close().catch(wiring.trouble);
         },
       };
     },
@@ -90,6 +97,8 @@ class RunningSite {
   readonly #accepts = new Map<string, (connection: Connection) => void>();
   /** Those that we go to ourselves: what their tickets are, until it is known where they are. */
   readonly #calledOn = new Map<string, (address: string) => void>();
+  /** How to stop going to those. */
+  readonly #calls = new Map<string, AbortController>();
   readonly #tickets = new Set<Timer>();
   #listened = 0;
   #offers: Promise<readonly Offer[]> | undefined;
@@ -115,12 +124,15 @@ class RunningSite {
       api,
       trouble,
       markets: options.markets,
+      // One that is larger than the limit would go beyond it.
+      mostAtOnce: Math.min(advisedAtOnce, options.launchesPerMinute),
       offers: () => this.#knownOffers(),
       tags: (wish, token, owner) => this.#tags(wish, token, owner),
       owner: () => site.owner(),
       userData: (ticket, wish) => site.userData(ticket, wish),
       expect: (party) => this.#expect(party),
       intend: (token, facts) => site.intend(token, facts),
+      end: (id) => void this.#terminator.end(id),
     });
   }
 
@@ -139,7 +151,8 @@ class RunningSite {
     return new Promise((resolve, reject) => {
       this.#launcher.add({
         pool: request.pool,
-        lifetimeMs: request.lifetimeMs,
+        // Its own timer runs from its start on, a pool counts from when it is ready.
+        lifetimeMs: request.lifetimeMs + request.bootTimeoutMs,
         bootTimeoutMs: request.bootTimeoutMs,
         failed: reject,
         launched: (id) => {
@@ -164,7 +177,10 @@ class RunningSite {
 
   async close(): Promise<void> {
     this.#watch.stop();
+    await this.#launcher.close();
     for (const timer of this.#tickets) timer.cancel();
+    // While there is somebody who can be asked.
+    await this.#terminator.close();
     await this.#site.close();
   }
 
@@ -172,6 +188,8 @@ class RunningSite {
     this.#terminator.ended(id);
     this.#instances.delete(id);
     this.#calledOn.delete(id);
+    this.#calls.get(id)?.abort();
+    this.#calls.delete(id);
   }
 
   /** Asked for once; a failure is not kept. */
@@ -194,10 +212,17 @@ class RunningSite {
     };
   }
 
-  #expect({ ticket, of, instances }: Party): void {
+  #expect({ ticket, of, instances, account }: Party): void {
     const enrol: Enrol = async (claim) => {
       const wish = await of(claim.instance);
-      return wish && this.#instances.get(claim.instance)?.admit(claim);
+      if (!wish) return undefined;
+      const { identityKeys } = this.#options;
+      if (identityKeys) {
+        const doubt = doubtOf(identityKeys, claim, { account, region: await this.#site.api.region() });
+        // Not the instance's fault: whoever this is may have stolen its ticket.
+        if (doubt !== undefined) return void this.#wiring.trouble(foreign(claim.instance, doubt));
+      }
+      return this.#instances.get(claim.instance)?.admit(claim);
     };
     const { gate } = this.#site;
     if (this.#options.dial === "runner") {
@@ -213,13 +238,20 @@ class RunningSite {
       for (const id of ids) {
         this.#calledOn.set(id, (address) => {
           this.#calledOn.delete(id);
+          const call = new AbortController();
+          this.#calls.set(id, call);
+          const { signal } = call;
           gate
-            .dial(`${address}:${this.#options.runnerPort}`, ticket, enrol, { withinMs: ticketMs })
-            .catch(this.#wiring.trouble);
+            .dial(`${address}:${this.#options.runnerPort}`, ticket, enrol, { withinMs: ticketMs, signal })
+            .catch((error: unknown) => signal.aborted || this.#wiring.trouble(error));
         });
       }
     });
   }
+}
+
+function foreign(instance: string, doubt: string): Error {
+  return new Error(`Cannot let ${instance} in: ${doubt}; see identityCertificates of ec2()`);
 }
 
 function refuse(connection: Connection): void {

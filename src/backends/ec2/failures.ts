@@ -8,7 +8,10 @@ const kinds: readonly (readonly [FailureKind, RegExp])[] = [
   ["throttled", /^(RequestLimitExceeded|Throttling|ThrottlingException|EC2ThrottledException|SlowDown)$/],
   ["capacity", /^(Insufficient\w+|UnfulfillableCapacity|SpotMaxPriceTooLow|Unsupported|UnsupportedOperation)$/],
   ["quota", /(LimitExceeded|InstanceCountExceeded|QuotaExceeded)$/],
-  ["denied", /^(Unauthorized|Auth|AccessDenied|OptIn|Blocked|Pending|InvalidClientTokenId|Signature|Unrecognized)/],
+  [
+    "denied",
+    /^(Unauthorized|OperationNotPermitted|Auth|AccessDenied|OptIn|Blocked|Pending|InvalidClientTokenId|Signature|Unrecognized)/,
+  ],
   ["denied", /^(RequestExpired|ExpiredToken|CredentialsProviderError)/],
   ["invalid", /^(Invalid|Missing|Malformed|Unknown|Idempotent|Validation)/],
 ];

@@ -4,7 +4,15 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Clock, Timer } from "../../ports/clock.ts";
-import type { Ec2Api, FleetOutcome, Market, Offer, Tags, Template } from "./api.ts";
+import {
+  type Ec2Api,
+  type FleetOutcome,
+  type Market,
+  type Offer,
+  type Tags,
+  type Template,
+  templateName,
+} from "./api.ts";
 import { Scarce } from "./capacity.ts";
 import { ec2Error, kindOf } from "./failures.ts";
 import type { Ec2Error } from "../../errors.ts";
@@ -27,12 +35,24 @@ export interface Party {
   of(instance: string): Promise<Wish | undefined>;
   /** Ids of all that were launched; none when nothing was. */
   readonly instances: Promise<readonly string[]>;
+  /** The number of the account that they are in, where that is known. */
+  readonly account: string | undefined;
+}
+
+/** What is written down of a request before it is made. */
+export interface IntentFacts {
+  readonly count: number;
+  readonly pool: string;
+  /** As `Ec2Api.template`: what it leaves there can be removed by others. */
+  readonly template: string | undefined;
 }
 
 export interface LauncherDeps {
   readonly clock: Clock;
   readonly api: Ec2Api;
   readonly markets: readonly Market[];
+  /** Instances of one request. */
+  readonly mostAtOnce: number;
   offers(): Promise<readonly Offer[]>;
   /** Whose they will be. */
   owner(): Promise<string>;
@@ -42,7 +62,9 @@ export interface LauncherDeps {
   /** Lets instances in from now on; called before the first of them can come. */
   expect(party: Party): void;
   /** A note of what is about to be asked for, kept where it outlives us; what it gives takes it back. */
-  intend(token: string, facts: { readonly count: number; readonly pool: string }): Promise<() => Promise<void>>;
+  intend(token: string, facts: IntentFacts): Promise<() => Promise<void>>;
+  /** Ends an instance that nobody has asked for. */
+  end(instance: string): void;
   /** Something that is in nobody's way, but should be known. */
   trouble(error: unknown): void;
 }
@@ -51,10 +73,11 @@ export interface LauncherDeps {
 const mergeMs = 35;
 const mostMergeMs = 250;
 /** EC2 advises several requests of this size instead of one that is larger. */
-const mostAtOnce = 100;
+export const advisedAtOnce = 100;
 /** Requests with other offers that one may take until it is given up. */
 const mostTries = 6;
 const pauseMs = 500;
+const closeMs = 10_000;
 const mostShown = 8;
 
 interface Waiting {
@@ -67,13 +90,44 @@ export class Launcher {
   readonly #deps: LauncherDeps;
   readonly #scarce: Scarce;
   readonly #waiting = new Map<string, Waiting>();
+  readonly #over = new AbortController();
+  /** Requests, and the removal of what was made for them. None of these ever rejects. */
+  readonly #underWay = new Set<Promise<void>>();
 
   constructor(deps: LauncherDeps) {
     this.#deps = deps;
     this.#scarce = new Scarce(deps.clock);
   }
 
+  /**
+   * What has not been asked for yet is not any more, and nothing is asked for again. Waits for what is under way and for its traces to be
+   * removed, but not for long: whoever looks after us finds them.
+   */
+  async close(): Promise<void> {
+    this.#over.abort();
+    const all = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { timer, wishes } of all) {
+      timer?.cancel();
+      for (const wish of wishes) wish.failed(closedError());
+    }
+    let late = false;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#deps.clock.timer(closeMs, () => {
+      late = true;
+      resolve();
+    });
+    while (this.#underWay.size > 0 && !late) await Promise.race([promise, ...this.#underWay]);
+    timer.cancel();
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#underWay.delete(tracked));
+    this.#underWay.add(tracked);
+  }
+
   add(wish: Wish): void {
+    if (this.#over.signal.aborted) return wish.failed(closedError());
     // What goes into the user data and the tags must be the same for all.
     const group = JSON.stringify([wish.pool, wish.lifetimeMs, wish.bootTimeoutMs]);
     const { clock } = this.#deps;
@@ -85,7 +139,7 @@ export class Launcher {
     waiting.timer = clock.timer(Math.max(0, Math.min(mergeMs, waiting.since + mostMergeMs - now)), () => {
       this.#waiting.delete(group);
       const { wishes } = waiting;
-      while (wishes.length > 0) void this.#grant(wishes.splice(0, mostAtOnce));
+      while (wishes.length > 0) this.#track(this.#grant(wishes.splice(0, this.#deps.mostAtOnce)));
     });
   }
 
@@ -116,27 +170,30 @@ export class Launcher {
 
   /** One request. Takes those out of `open` for whom there is an instance. */
   async #ask(open: Wish[], market: Market, offers: readonly Offer[]): Promise<FleetOutcome["refusals"]> {
-    const { api, owner, tags, userData, intend, expect } = this.#deps;
+    const { api, owner, tags, userData, intend, expect, end } = this.#deps;
     const [first] = open as [Wish, ...Wish[]];
     const token = randomBytes(16).toString("hex");
     const order = { token, market, offers, count: open.length, tags: tags(first, token, await owner()) };
     const ticket = randomBytes(32);
     const given = new Map<string, Wish>();
     const answered = Promise.withResolvers<readonly string[]>();
-    const party: Party = {
+    const party = (account: string | undefined): Party => ({
       ticket,
+      account,
       instances: answered.promise,
       of: async (instance) => {
         await answered.promise;
         return given.get(instance);
       },
-    };
-    const settled = await intend(token, { count: open.length, pool: first.pool });
+    });
+    const settled = await intend(token, { count: open.length, pool: first.pool, template: api.template });
     let template: Template | undefined;
     try {
-      const name = `tinderbox-${token}`;
+      const name = templateName(token);
       template = await api.makeTemplate({ token, name, userData: await userData(ticket, first), tags: order.tags });
-      expect(party);
+      // Nobody would let them in.
+      if (this.#over.signal.aborted) throw closedError();
+      expect(party(template.account));
       const { instances, refusals } = await this.#surely({ ...order, template });
       for (const { id } of instances) {
         const wish = open.shift();
@@ -145,12 +202,11 @@ export class Launcher {
         wish.launched(id);
       }
       // More than were asked for: nobody's.
-      const extra = instances.slice(order.count).map(({ id }) => id);
-      if (extra.length > 0) await api.terminate(extra);
+      for (const { id } of instances.slice(order.count)) end(id);
       return refusals;
     } finally {
       answered.resolve([...given.keys()]);
-      void this.#tidy(template, settled);
+      this.#track(this.#tidy(template, settled));
     }
   }
 
@@ -163,10 +219,23 @@ export class Launcher {
         const { kind, reason, message } = error as Ec2Error;
         if (kind === "capacity") return { instances: [], refusals: [{ code: reason, message, offer: undefined }] };
         if ((kind !== "transient" && kind !== "throttled") || tries === mostTries) throw error;
-        const waitMs = pauseMs * 2 ** tries * (0.5 + Math.random());
-        await new Promise<void>((resolve) => void this.#deps.clock.timer(waitMs, resolve));
+        await this.#pause(pauseMs * 2 ** tries * (0.5 + Math.random()));
+        if (this.#over.signal.aborted) throw error;
       }
     }
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#over;
+    return new Promise((resolve) => {
+      const go = (): void => {
+        timer.cancel();
+        signal.removeEventListener("abort", go);
+        resolve();
+      };
+      const timer = this.#deps.clock.timer(ms, go);
+      signal.addEventListener("abort", go);
+    });
   }
 
   async #tidy(template: Template | undefined, settled: () => Promise<void>): Promise<void> {
@@ -178,6 +247,8 @@ export class Launcher {
     }
   }
 }
+
+const closedError = (): Error => new Error("Cannot launch instances: their pools have been closed");
 
 type Refusal = FleetOutcome["refusals"][number];
 

@@ -21,7 +21,9 @@ export interface InstanceDeps {
 }
 
 /** What the boot program prints when it has done a step, with the seconds since the machine was started. */
-const bootLine = /tinderbox boot: (\w+) ([\d.]+)/;
+const bootLine = /tinderbox boot: (\w+) ([\d.]+)(?: |$)/;
+/** What it prints instead when a step has failed: no phase, but a time. */
+const failedWord = "failed";
 /** What of the console is shown: the end of it, which is where the trouble is. */
 const consoleLines = 20;
 
@@ -34,6 +36,8 @@ export class Ec2Instance implements Machine {
   #exit: MachineExit | undefined;
   #ending = false;
   #connected = false;
+  #failed = false;
+  #isOver = false;
 
   constructor(id: string, deps: InstanceDeps) {
     this.id = id;
@@ -56,7 +60,10 @@ export class Ec2Instance implements Machine {
     const { runner, env, onParentLoss, token } = request;
     return {
       grant: { runner, token: token.toString("base64url"), env, flags, onParentLoss, windowMs },
-      attached: (guest) => (this.#guest = guest),
+      attached: (guest) => {
+        this.#guest = guest;
+        if (this.#isOver) guest.gone();
+      },
       accept,
       beat: () => request.beat(),
       output: (stream, line) => request.output(stream, line),
@@ -86,7 +93,7 @@ export class Ec2Instance implements Machine {
   }
 
   kill(): void {
-    if (this.#deps.keepForDebug && !this.#connected) {
+    if (this.#deps.keepForDebug && this.#failed && !this.#ending) {
       this.#exit ??= { reason: "it is kept for debugging, see keepForDebug" };
       this.#over();
       return;
@@ -95,10 +102,14 @@ export class Ec2Instance implements Machine {
     this.#end();
   }
 
-  /** No request can be made any more: it notices by itself, and ends what it runs or finishes it. */
-  exitNow(): void {}
+  /** No request can be made any more. A word may still get through; if it does not, it notices by itself when its window is over. */
+  exitNow(): void {
+    if (this.#deps.request.onParentLoss === "kill") this.#guest?.kill();
+  }
 
   async lastWords(): Promise<readonly string[]> {
+    // Nobody asks one that comes up for them.
+    this.#failed = true;
     if (this.#connected) return [];
     try {
       const lines = (await this.#deps.console(this.id)).split(/\r?\n/).filter((line) => line.trim() !== "");
@@ -121,9 +132,10 @@ export class Ec2Instance implements Machine {
   }
 
   #over(): void {
+    this.#isOver = true;
     this.#ending = true;
     this.#deps.forget(this);
-    this.#gone.resolve(this.#exit ?? {});
+    this.#gone.resolve(this.#exit ?? { reason: "EC2 has ended it" });
     this.#guest?.gone();
   }
 }
@@ -131,7 +143,7 @@ export class Ec2Instance implements Machine {
 /** The machine's own times, of which the last is taken for now. */
 function passed(request: BootRequest, phases: readonly (readonly [name: string, seconds: number])[]): void {
   const last = Math.max(0, ...phases.map(([, seconds]) => seconds));
-  for (const [name, seconds] of phases) request.phase(name, (last - seconds) * 1000);
+  for (const [name, seconds] of phases) if (name !== failedWord) request.phase(name, (last - seconds) * 1000);
 }
 
 function noticeText(kind: string, inMs: number): string {

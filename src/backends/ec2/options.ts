@@ -1,11 +1,13 @@
 /** Options of `ec2()`, their defaults, and what is refused. */
+import type { KeyObject } from "node:crypto";
 import { type Duration, resolveDuration } from "../../duration.ts";
 import { refuseUnknown, resolveBoolean, resolveCount, show } from "../../options.ts";
 import type { Market, Tags } from "./api.ts";
+import { readKeys } from "./identity.ts";
 import { coresOf, usualTypes } from "./sizes.ts";
 
 export interface Ec2Options {
-  /** Folder of the terraform module whose outputs give what is not said here: region, subnets, launchTemplate, release.bucket. */
+  /** Folder of the terraform configuration whose outputs give all that is not said here and that they know: where, what, and who dials whom at which port. */
   readonly terraform?: string;
   /** @default as the AWS SDK finds it: AWS_REGION, profile */
   readonly region?: string;
@@ -47,6 +49,11 @@ export interface Ec2Options {
   readonly reconnectWindow?: Duration;
   /** What a machine without its parent may last before it powers off, also while its agent hangs: at least 5 seconds more than `reconnectWindow`. @default "60s" */
   readonly parentLostAfter?: Duration;
+  /**
+   * By which EC2 signs what instances are: RSA certificates of the region as AWS publishes them, each a path or PEM. A machine that cannot
+   * show that it is the instance that was launched is not let in then. @default its ticket is enough
+   */
+  readonly identityCertificates?: readonly string[];
   /** Of a server that speaks EC2, for tests. @default AWS */
   readonly endpoint?: string;
 }
@@ -72,7 +79,7 @@ export interface ReapOptions extends Pick<Ec2Options, "terraform" | "region" | "
   readonly dryRun?: boolean;
 }
 
-/** What may come from terraform's outputs is not checked before they are read. */
+/** What may come from terraform's outputs is not there before they are read: see `withOutputs`. */
 export interface ResolvedEc2Options extends Required<
   Pick<Ec2Options, "dial" | "runnerPort" | "keepForDebug" | "allowMetadata" | "launchesPerMinute" | "instanceTypes">
 > {
@@ -99,6 +106,7 @@ export interface ResolvedEc2Options extends Required<
   readonly tags: Tags;
   readonly windowMs: number;
   readonly parentLostMs: number;
+  readonly identityKeys: readonly KeyObject[] | undefined;
   /** Cores of the smallest of the types. */
   readonly cores: number;
 }
@@ -125,6 +133,7 @@ const names: readonly (keyof Ec2Options)[] = [
   "launchesPerMinute",
   "reconnectWindow",
   "parentLostAfter",
+  "identityCertificates",
   "endpoint",
 ];
 
@@ -191,6 +200,10 @@ export function resolveEc2Options(given: Ec2Options): ResolvedEc2Options {
     allowMetadata: resolveBoolean(given.allowMetadata ?? false, of("allowMetadata")),
     launchesPerMinute: resolveCount(given.launchesPerMinute ?? 200, of("launchesPerMinute"), 1, true),
     ...patience(given),
+    identityKeys:
+      given.identityCertificates === undefined
+        ? undefined
+        : readKeys(list(given.identityCertificates, "identityCertificates")),
   };
 }
 

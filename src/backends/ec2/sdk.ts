@@ -8,8 +8,16 @@ import type {
   TagSpecification,
 } from "@aws-sdk/client-ec2";
 import type { Clock } from "../../ports/clock.ts";
-import type { Ec2Api, FleetOrder, FleetOutcome, InstanceFacts, InstanceState, Tags } from "./api.ts";
-import type { Budget } from "./budget.ts";
+import {
+  type Ec2Api,
+  type FleetOrder,
+  type FleetOutcome,
+  type InstanceFacts,
+  type InstanceState,
+  type Tags,
+  templateName,
+} from "./api.ts";
+import type { Budget, RequestKind } from "./budget.ts";
 import { ec2Error } from "./failures.ts";
 
 export interface SdkOptions {
@@ -22,19 +30,21 @@ export interface SdkOptions {
 }
 
 /** What instances are made of: a template of the user's, or the parts of one. */
-export type TemplateBase =
-  | { readonly template: string }
-  | {
-      readonly image: string;
-      readonly securityGroups: readonly string[];
-      readonly instanceProfile: string | undefined;
-      readonly diskSizeGb: number | undefined;
-    };
+export type TemplateBase = { readonly template: string } | WholeBase;
+
+interface WholeBase {
+  readonly image: string;
+  readonly securityGroups: readonly string[];
+  readonly instanceProfile: string | undefined;
+  readonly diskSizeGb: number | undefined;
+}
 
 /** For one request with all that the SDK does to repeat it. */
 const requestMs = 60_000;
 /** The SDK pauses between them, longer each time and by chance; throttled ones most. */
 const maxAttempts = 6;
+/** Versions of a template that one request lists or removes. */
+const mostVersions = 200;
 
 type Sdk = typeof import("@aws-sdk/client-ec2");
 
@@ -44,11 +54,15 @@ export function ec2Sdk(options: SdkOptions): Ec2Api {
   const over = new AbortController();
   let loaded: Promise<{ readonly sdk: Sdk; readonly client: EC2Client }> | undefined;
 
-  /** Makes one request; throws `Ec2Error`, which says what was being done. */
+  /** Makes one request when its turn comes; throws `Ec2Error`, which says what was being done. */
   async function request<T>(
+    [kind, instances]: readonly [kind: RequestKind, instances?: number],
     doing: string,
     make: (client: EC2Client, sdk: Sdk, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
+    await budget.take(kind, instances, over.signal).catch((error: unknown) => {
+      throw ec2Error(doing, "AbortError", "it was closed before that", error);
+    });
     const { sdk, client } = await (loaded ??= load(options));
     const late = new AbortController();
     const timer = clock.timer(requestMs, () => late.abort());
@@ -84,8 +98,7 @@ export function ec2Sdk(options: SdkOptions): Ec2Api {
   /** Chunks: a list of ids in a request is bounded. */
   const describe = (doing: string, query: { InstanceIds?: string[]; Filters?: { Name: string; Values: string[] }[] }) =>
     pages(async (NextToken) => {
-      await budget.take("describe");
-      const answer = await request(doing, (client, sdk, abortSignal) =>
+      const answer = await request(["describe"], doing, (client, sdk, abortSignal) =>
         client.send(new sdk.DescribeInstancesCommand({ ...query, ...(NextToken !== undefined && { NextToken }) }), {
           abortSignal,
         }),
@@ -94,28 +107,62 @@ export function ec2Sdk(options: SdkOptions): Ec2Api {
       return { items, next: answer.NextToken };
     });
 
+  let rootDevice: Promise<string> | undefined;
+
+  /** As large as was said, where that was said: an image has its own name for its root device. */
+  async function disks({ image, diskSizeGb }: WholeBase): Promise<ReturnType<typeof disk>[] | undefined> {
+    if (diskSizeGb === undefined) return undefined;
+    rootDevice ??= request(["describe"], `look at image ${image}`, async (client, sdk, abortSignal) => {
+      const answer = await client.send(new sdk.DescribeImagesCommand({ ImageIds: [image] }), { abortSignal });
+      return answer.Images?.[0]?.RootDeviceName ?? "/dev/xvda";
+    });
+    rootDevice.catch(() => (rootDevice = undefined));
+    return [disk(await rootDevice, diskSizeGb)];
+  }
+
+  const removeWhole = (names: { LaunchTemplateId: string } | { LaunchTemplateName: string }): Promise<void> =>
+    request(["change"], `remove launch template ${Object.values(names).join()}`, async (client, sdk, abortSignal) => {
+      await client.send(new sdk.DeleteLaunchTemplateCommand(names), { abortSignal }).catch(unlessGone);
+    });
+
+  const removeVersions = (template: string, versions: readonly string[]): Promise<void> =>
+    request(["change"], `remove versions of launch template ${template}`, async (client, sdk, abortSignal) => {
+      const command = new sdk.DeleteLaunchTemplateVersionsCommand({ ...named(template), Versions: [...versions] });
+      const answer = await client.send(command, { abortSignal }).catch(unlessGone);
+      // This answer is a success also where nothing was done.
+      for (const { ResponseError } of answer?.UnsuccessfullyDeletedLaunchTemplateVersions ?? []) {
+        const { Code: code = "Error", Message: message = "" } = ResponseError ?? {};
+        if (!code.endsWith("DoesNotExist")) throw Object.assign(new Error(message), { name: code });
+      }
+    });
+
   return {
     stats,
+    template: "template" in base ? base.template : undefined,
     async makeTemplate({ token, name, userData, tags }) {
       const UserData = Buffer.from(userData).toString("base64");
-      await budget.take("change");
       if ("template" in base) {
-        const answer = await request(`make a version of launch template ${base.template}`, (client, sdk, abortSignal) =>
-          client.send(
-            new sdk.CreateLaunchTemplateVersionCommand({
-              ...named(base.template),
-              SourceVersion: "$Default",
-              ClientToken: token,
-              VersionDescription: name,
-              LaunchTemplateData: { UserData },
-            }),
-            { abortSignal },
-          ),
+        const answer = await request(
+          ["change"],
+          `make a version of launch template ${base.template}`,
+          (client, sdk, abortSignal) =>
+            client.send(
+              new sdk.CreateLaunchTemplateVersionCommand({
+                ...named(base.template),
+                SourceVersion: "$Default",
+                ClientToken: token,
+                VersionDescription: name,
+                // A template that says nothing has machines stop when they power off, and go on costing.
+                LaunchTemplateData: { UserData, InstanceInitiatedShutdownBehavior: "terminate" },
+              }),
+              { abortSignal },
+            ),
         );
-        const { LaunchTemplateId: id = "", VersionNumber: version = 0 } = answer.LaunchTemplateVersion ?? {};
-        return { id, version: String(version), whole: false };
+        const { LaunchTemplateId: id = "", VersionNumber: version = 0, CreatedBy } = answer.LaunchTemplateVersion ?? {};
+        return { id, version: String(version), whole: false, account: accountOf(CreatedBy) };
       }
-      const answer = await request(`make launch template ${name}`, (client, sdk, abortSignal) =>
+      const blockDevices = await disks(base);
+      const answer = await request(["change"], `make launch template ${name}`, (client, sdk, abortSignal) =>
         client.send(
           new sdk.CreateLaunchTemplateCommand({
             ClientToken: token,
@@ -128,34 +175,53 @@ export function ec2Sdk(options: SdkOptions): Ec2Api {
               MetadataOptions: { HttpTokens: "required", HttpEndpoint: "enabled", HttpPutResponseHopLimit: 1 },
               ...(base.securityGroups.length > 0 && { SecurityGroupIds: [...base.securityGroups] }),
               ...(base.instanceProfile !== undefined && { IamInstanceProfile: profile(base.instanceProfile) }),
-              ...(base.diskSizeGb !== undefined && { BlockDeviceMappings: [disk(base.diskSizeGb)] }),
+              ...(blockDevices && { BlockDeviceMappings: blockDevices }),
             },
           }),
           { abortSignal },
         ),
       );
-      return { id: answer.LaunchTemplate?.LaunchTemplateId ?? "", version: "1", whole: true };
+      const { LaunchTemplateId: id = "", CreatedBy } = answer.LaunchTemplate ?? {};
+      return { id, version: "1", whole: true, account: accountOf(CreatedBy) };
     },
 
-    async removeTemplate({ id, version, whole }) {
-      await budget.take("change");
-      await request(`remove launch template ${id}`, async (client, sdk, abortSignal) => {
-        try {
-          if (whole)
-            return await client.send(new sdk.DeleteLaunchTemplateCommand({ LaunchTemplateId: id }), { abortSignal });
-          const command = new sdk.DeleteLaunchTemplateVersionsCommand({ LaunchTemplateId: id, Versions: [version] });
-          return await client.send(command, { abortSignal });
-        } catch (error) {
-          if (/^InvalidLaunchTemplate\w*\.(NotFound|VersionNotFound)/.test((error as Error).name)) return undefined;
-          throw error;
-        }
+    removeTemplate: ({ id, version, whole }) =>
+      whole ? removeWhole({ LaunchTemplateId: id }) : removeVersions(id, [version]),
+
+    async removeTemplatesOf(template, tokens) {
+      const wanted = new Set(tokens.map(templateName));
+      if (template === undefined) {
+        for (const LaunchTemplateName of wanted) await removeWhole({ LaunchTemplateName });
+        return;
+      }
+      const versions = await pages(async (NextToken) => {
+        const answer = await request(
+          ["describe"],
+          `look at launch template ${template}`,
+          (client, sdk, abortSignal) => {
+            const query = {
+              ...named(template),
+              MaxResults: mostVersions,
+              ...(NextToken !== undefined && { NextToken }),
+            };
+            return client.send(new sdk.DescribeLaunchTemplateVersionsCommand(query), { abortSignal }).catch(unlessGone);
+          },
+        );
+        return { items: answer?.LaunchTemplateVersions ?? [], next: answer?.NextToken };
       });
+      const left = versions.filter(({ VersionDescription = "" }) => wanted.has(VersionDescription));
+      for (let at = 0; at < left.length; at += mostVersions)
+        await removeVersions(
+          template,
+          left.slice(at, at + mostVersions).map(({ VersionNumber }) => String(VersionNumber)),
+        );
     },
 
     async launch(order) {
-      await budget.take("launch", order.count);
-      const answer = await request(`launch ${order.count} ${order.market} instances`, (client, sdk, abortSignal) =>
-        client.send(new sdk.CreateFleetCommand(fleetOf(order)), { abortSignal }),
+      const answer = await request(
+        ["launch", order.count],
+        `launch ${order.count} ${order.market} instances`,
+        (client, sdk, abortSignal) => client.send(new sdk.CreateFleetCommand(fleetOf(order)), { abortSignal }),
       );
       return outcomeOf(order, answer);
     },
@@ -175,8 +241,7 @@ export function ec2Sdk(options: SdkOptions): Ec2Api {
       }),
 
     async terminate(ids) {
-      await budget.take("terminate");
-      const answer = await request(`terminate ${ids.length} instances`, (client, sdk, abortSignal) =>
+      const answer = await request(["terminate"], `terminate ${ids.length} instances`, (client, sdk, abortSignal) =>
         client.send(new sdk.TerminateInstancesCommand({ InstanceIds: [...ids] }), { abortSignal }),
       );
       return new Map(
@@ -188,24 +253,21 @@ export function ec2Sdk(options: SdkOptions): Ec2Api {
     },
 
     async console(id) {
-      await budget.take("describe");
-      const answer = await request(`read the console of ${id}`, (client, sdk, abortSignal) =>
+      const answer = await request(["describe"], `read the console of ${id}`, (client, sdk, abortSignal) =>
         client.send(new sdk.GetConsoleOutputCommand({ InstanceId: id, Latest: true }), { abortSignal }),
       );
       return Buffer.from(answer.Output ?? "", "base64").toString();
     },
 
     async subnets(ids) {
-      await budget.take("describe");
-      const answer = await request("look at the subnets", (client, sdk, abortSignal) =>
+      const answer = await request(["describe"], "look at the subnets", (client, sdk, abortSignal) =>
         client.send(new sdk.DescribeSubnetsCommand({ SubnetIds: [...ids] }), { abortSignal }),
       );
       return (answer.Subnets ?? []).map(({ SubnetId: id = "", AvailabilityZone: zone = "" }) => ({ id, zone }));
     },
 
     async types(names) {
-      await budget.take("describe");
-      const answer = await request(`look at ${names.join(", ")}`, (client, sdk, abortSignal) =>
+      const answer = await request(["describe"], `look at ${names.join(", ")}`, (client, sdk, abortSignal) =>
         client.send(
           new sdk.DescribeInstanceTypesCommand({ Filters: [{ Name: "instance-type", Values: [...names] }] }),
           { abortSignal },
@@ -225,7 +287,10 @@ export function ec2Sdk(options: SdkOptions): Ec2Api {
 
     close() {
       over.abort();
-      void loaded?.then(({ client }) => client.destroy());
+      loaded?.then(
+        ({ client }) => client.destroy(),
+        () => undefined,
+      );
     },
   };
 }
@@ -306,7 +371,17 @@ const named = (template: string) =>
 
 const profile = (name: string) => (name.startsWith("arn:") ? { Arn: name } : { Name: name });
 
-const disk = (sizeGb: number) => ({
-  DeviceName: "/dev/xvda",
+/** Nothing to remove is as good as removed. */
+function unlessGone(error: unknown): undefined {
+  if (/^InvalidLaunchTemplate\w*\.(NotFound|VersionNotFound)/.test((error as Error).name)) return undefined;
+  throw error;
+}
+
+/** Out of the ARN of somebody in it. */
+const accountOf = (arn: string | undefined): string | undefined =>
+  /^arn:[\w-]+:(?:iam|sts)::(\d{12}):/.exec(arn ?? "")?.[1];
+
+const disk = (device: string, sizeGb: number) => ({
+  DeviceName: device,
   Ebs: { VolumeSize: sizeGb, VolumeType: "gp3" as const, DeleteOnTermination: true },
 });

@@ -13,6 +13,7 @@ export class BootWatch {
   readonly #instances: () => Iterable<Ec2Instance>;
   readonly #saw: ((facts: { readonly id: string; readonly address: string | undefined }) => void) | undefined;
   #timer: Timer | undefined;
+  #stopped = false;
 
   /** `saw` is told of each that was found. */
   constructor(
@@ -31,10 +32,13 @@ export class BootWatch {
 
   /** There is one more that boots. */
   look(): void {
+    if (this.#stopped) return;
     this.#timer ??= this.#clock.timer(this.#everyMs, () => void this.#lookNow());
   }
 
+  /** For good, also where it is just looking. */
   stop(): void {
+    this.#stopped = true;
     this.#timer?.cancel();
   }
 
@@ -44,6 +48,7 @@ export class BootWatch {
       const some = new Map(booting.slice(at, at + mostAtOnce).map((instance) => [instance.id, instance]));
       // What cannot be seen now is looked at the next time; its pool has a clock for those that never come.
       const found = await this.#api.describe([...some.keys()]).catch(() => []);
+      if (this.#stopped) return;
       for (const facts of found) {
         some.get(facts.id)?.saw(facts);
         this.#saw?.(facts);

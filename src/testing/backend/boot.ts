@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Unable } from "../suite.ts";
 import { until } from "../until.ts";
-import { type BackendCase, environment } from "./subject.ts";
+import { type BackendCase, ofThisMachine } from "./subject.ts";
 
 /** Those of the project's own backends, in the order in which they come; others may have more. */
 const order = ["requested", "launched", "booted", "fetched", "verified", "started", "connected"];
@@ -88,7 +88,7 @@ export const bootCases: readonly BackendCase[] = [
       process.env[canary] = "must stay here";
       subject.later(() => void delete process.env[canary]);
       const odd = { WORD: "one", EMPTY: "", LINES: "a\nb", QUOTES: `"'\`$HOME \\`, "with.dot": "ä=€" };
-      const guest = await subject.boot({ env: { ...environment(), ...odd } });
+      const guest = await subject.boot({ env: { ...subject.environment(), ...odd } });
       const env = (await guest.run("() => ({ ...process.env })")) as Record<string, string>;
       for (const [name, value] of Object.entries(guest.env)) assert.equal(env[name], value, `${name} is another`);
       const leaked = Object.entries(process.env).filter(
@@ -168,4 +168,16 @@ export const bootCases: readonly BackendCase[] = [
 ];
 
 /** What any program may have by itself. */
-const ofAnyProcess = new Set(["PWD", "SHLVL", "_", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL", "NODE_ENV"]);
+const ofAnyProcess = new Set([
+  ...ofThisMachine,
+  "PWD",
+  "SHLVL",
+  "_",
+  "LANG",
+  "LC_ALL",
+  "TZ",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "NODE_ENV",
+]);

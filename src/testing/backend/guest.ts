@@ -138,10 +138,11 @@ export class Guest implements BootRequest, SessionHandlers {
 
   /** Waits until calls may be sent. */
   async up(): Promise<this> {
-    await until(`runner ${this.runner} ready`, this.#limits.bootMs, () => {
-      assert.ok(!this.exit || this.ready, `it ended before it was ready: ${JSON.stringify([this.exit, this.printed])}`);
-      return this.ready;
-    });
+    await until(`runner ${this.runner} ready`, this.#limits.bootMs, () => this.ready || this.exit);
+    if (!this.ready) {
+      const said = [this.exit, this.printed, this.phases, (await this.machine.lastWords?.()) ?? []];
+      assert.fail(`it ended before it was ready: ${JSON.stringify(said, undefined, 1)}`);
+    }
     return this;
   }
 

@@ -1,7 +1,7 @@
 /** While a machine is up: signs of life, and what it prints. */
 import assert from "node:assert/strict";
 import { pass, until } from "../until.ts";
-import { type BackendCase, environment } from "./subject.ts";
+import type { BackendCase } from "./subject.ts";
 
 /** Nothing of its event loop runs any more. */
 const blocks = `(context) => {
@@ -65,7 +65,7 @@ export const lifeCases: readonly BackendCase[] = [
     async run(subject) {
       const text = `import { writeSync } from "node:fs"; writeSync(1, "early out\\n"); writeSync(2, "early err\\n");`;
       const url = `data:text/javascript;base64,${Buffer.from(text).toString("base64")}`;
-      const guest = await subject.boot({ env: { ...environment(), NODE_OPTIONS: `--import=${url}` } });
+      const guest = await subject.boot({ env: { ...subject.environment(), NODE_OPTIONS: `--import=${url}` } });
       assert.equal(await guest.sees("early out"), "stdout");
       assert.equal(await guest.sees("early err"), "stderr");
     },

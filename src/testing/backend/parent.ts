@@ -10,16 +10,18 @@ import { BackendSubject, type BackendUnderTest } from "./subject.ts";
 
 const [module, mode, onParentLoss, bootMs] = process.argv.slice(2) as [string, string, "kill" | "drain", string];
 const { make } = (await import(module)) as { make(): BackendUnderTest | Promise<BackendUnderTest> };
-const subject = new BackendSubject(await make(), { bootMs: Number(bootMs), endMs: Number(bootMs), module });
+const ms = Number(bootMs);
+const subject = new BackendSubject(await make(), { bootMs: ms, endMs: ms, aloneMs: ms, aheadMs: 0, module });
 const say = (words: object): void => void process.stdout.write(`${JSON.stringify(words)}\n`);
 
-/** It finishes by itself: one that may drain is not to be ended before. */
+/** One that may drain finishes by itself, and is not to be ended before; one that is to be killed would never end. */
+const worksMs = onParentLoss === "drain" ? finishesMs : 2 ** 30;
 const works = `async (context) => {
   const { spawn } = await import("node:child_process");
   for (const name of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(name, () => {});
   const away = spawn("sleep", ["1000"], { stdio: "ignore", detached: true });
   context.progress([process.pid, away.pid]);
-  await new Promise((resolve) => setTimeout(resolve, ${finishesMs}));
+  await new Promise((resolve) => setTimeout(resolve, ${worksMs}));
 }`;
 
 const guest = await subject.ask({ onParentLoss });

@@ -63,7 +63,7 @@ export const parentCases: readonly BackendCase[] = [
       const parent = await start(subject, "booting", "kill");
       const { code } = await settled("the parent end by itself", subject.limits.endMs, parent.ended);
       assert.equal(code, 0);
-      await gone(subject, parent, subject.limits.bootMs);
+      await gone(subject, parent, subject.limits.aloneMs);
     },
   },
   {

@@ -26,6 +26,10 @@ export interface BackendUnderTest {
 export type BackendCase = Case<BackendSubject>;
 
 export interface BackendLimits extends Limits {
+  /** See `BackendSuiteOptions`. */
+  readonly aloneMs: number;
+  /** See `BackendSuiteOptions`. */
+  readonly aheadMs: number;
   /** A module that exports `make`, for parents of their own: see `BackendSuiteOptions`. */
   readonly module: string | undefined;
 }
@@ -69,7 +73,7 @@ export class BackendSubject {
       runner: `conformance-${this.guests.length + 1}`,
       address: changes.address ?? (await dock.address()),
       token: randomBytes(32),
-      env: changes.env ?? environment(),
+      env: changes.env ?? this.environment(),
       onParentLoss: changes.onParentLoss ?? "kill",
       lifetimeMs: changes.lifetimeMs ?? Infinity,
     };
@@ -78,6 +82,14 @@ export class BackendSubject {
     this.guests.push(guest);
     this.#ends.push(dock.expect(guest.token, (session) => ((guest.session = session), guest)));
     return guest;
+  }
+
+  /** What a pool gives its runners by itself. */
+  environment(): Record<string, string> {
+    if (this.backend.defaults.remote) return {};
+    return Object.fromEntries(
+      ofThisMachine.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]!]])),
+    );
   }
 
   /** Asks for a machine, and gives it as soon as `boot` does. */
@@ -136,10 +148,5 @@ function attempt(act: () => void): void {
   }
 }
 
-/** What a pool gives its runners by itself. */
-export function environment(): Record<string, string> {
-  const names = ["PATH", "HOME", "TMPDIR"];
-  return Object.fromEntries(
-    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]!]])),
-  );
-}
+/** Where things are; on another machine that means nothing. */
+export const ofThisMachine: readonly string[] = ["PATH", "HOME", "TMPDIR"];

@@ -32,6 +32,8 @@ async function lab(options: CloudOptions = {}, markets: readonly Market[] = ["sp
     clock: systemClock,
     api: bench.api,
     markets,
+    mostAtOnce: 100,
+    end: () => undefined,
     offers: async () => offers,
     owner: async () => "scope/parent",
     tags: ({ pool }, token, owner) => ({

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { ec2Sdk } from "../../../src/backends/ec2/sdk.ts";
 import { systemClock } from "../../../src/clock.ts";
 import { repository } from "../../harness/script-folder.ts";
+import { FakeClock } from "../../harness/fake-clock.ts";
 import { until } from "../../harness/until.ts";
 import { startBench } from "./bench.ts";
 
@@ -54,7 +55,7 @@ test("a launch template of the user's gets a version of it for each launch, whic
     userData: "#!/bin/sh\necho other\n",
     tags: { a: "b" },
   });
-  expect(version).toEqual({ id: whole.id, version: "2", whole: false });
+  expect(version).toEqual({ id: whole.id, version: "2", whole: false, account: "123456789012" });
   await own.launch({ token: "f", template: version, count: 1, market: "on-demand", offers, tags: { a: "b" } });
   const [instance] = cloud.instances();
   expect(instance).toMatchObject({ imageId: "ami-0123456789abcdef0", market: "on-demand" });
@@ -87,9 +88,31 @@ test("the policy of terraform allows the requests of this file, and no other", a
   const source = readFileSync(join(repository, "src/backends/ec2/sdk.ts"), "utf8");
   const commands = new Set([...source.matchAll(/new sdk\.(\w+)Command\(/g)].map(([, name]) => `ec2:${name}`));
   // By `image` alone templates are made as a whole, which the module's policy leaves out: it brings a template.
-  const unneeded = ["ec2:CreateLaunchTemplate", "ec2:DeleteLaunchTemplate"];
+  const unneeded = ["ec2:CreateLaunchTemplate", "ec2:DeleteLaunchTemplate", "ec2:DescribeImages"];
   // A fleet needs the right to run instances, to tag them, and to pass on their role.
   const implied = ["ec2:RunInstances", "ec2:CreateTags"];
   const wanted = [...[...commands].filter((name) => !unneeded.includes(name)), ...implied];
   expect(allowed.filter((name) => name.startsWith("ec2:")).toSorted()).toEqual(wanted.toSorted());
+});
+
+test("a request that gets no answer ends after a minute, and leaves no timer; what was asked and asked again is counted", async () => {
+  const { cloud } = await startBench();
+  const clock = new FakeClock();
+  const budget = { take: async () => undefined };
+  const api = ec2Sdk({ clock, region: cloud.region, endpoint: cloud.endpoint, base: { template: "lt" }, budget });
+  cloud.faults.add({ kind: "throttle", action: "DescribeInstances", times: 2 });
+  expect(await api.describe(["i-0123456789abcdef0"])).toEqual([]);
+  expect(await api.describe([])).toEqual([]);
+  expect(api.stats).toEqual({ requests: 1, again: 2 });
+  const slow = cloud.faults.add({ kind: "slow", ms: 60_000, action: "DescribeInstances" });
+  const asked = api.describe(["i-0123456789abcdef0"]);
+  asked.catch(() => undefined);
+  await until("the request", () => cloud.callsOf("DescribeInstances").length === 4);
+  clock.advance(59_999);
+  await until("its timer", () => clock.pending() === 1);
+  clock.advance(1);
+  await expect(asked).rejects.toMatchObject({ reason: "RequestTimeout", kind: "transient", permanent: false });
+  expect(clock.pending()).toBe(0);
+  slow.release();
+  api.close();
 });
