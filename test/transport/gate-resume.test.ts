@@ -91,11 +91,11 @@ describe.each(ways)("where the %s dials", (way) => {
     proxy.dark = true;
     const pinged = { every: 600 };
     await until("a beat without it", () => (arrived.guest!.ping(), beats() > 1), pinged);
-    let before = 0;
+    let last = 0;
     const none = (): boolean => {
-      before = beats();
+      last = beats();
       arrived.guest!.ping();
-      return beats() === before;
+      return beats() === last;
     };
     await until("no more beats", none, pinged);
   });
