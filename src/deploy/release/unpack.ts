@@ -57,13 +57,29 @@ export async function unpackRelease(
   options: UnpackOptions = {},
 ): Promise<{ readonly root: string; readonly node: string; readonly agent: string }> {
   checkManifest(manifest);
-  const { prefix = "", signal } = options;
+  await unpackLayers(manifest.layers, driver, into, options);
   const base = resolve(into);
+  const at = (path: string): string => join(base, path);
+  const node = manifest.layers.find(({ name }) => name === "node")!;
+  return {
+    root: at(manifest.root),
+    node: at(join(node.path, "bin/node")),
+    agent: at(join(manifest.root, manifest.agent)),
+  };
+}
+
+/** As `unpackRelease`, for some layers of a manifest that has been checked. */
+export async function unpackLayers(
+  layers: readonly Layer[],
+  driver: StoreDriver,
+  into: string,
+  { prefix = "", signal }: UnpackOptions = {},
+): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), `tinderbox-${process.pid}_unpack-`));
   const stop = new AbortController();
   const ending = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   try {
-    const fetched = manifest.layers.map(async (layer) => {
+    const fetched = layers.map(async (layer) => {
       const file = join(folder, layer.name);
       await fetchLayer(layer, { driver, key: layerKey(prefix, layer.sha256), file, signal: ending });
       return file;
@@ -76,19 +92,12 @@ export async function unpackRelease(
       await Promise.allSettled(fetched);
       throw error;
     }
-    const target = new Target(base);
-    for (const [index, layer] of manifest.layers.entries()) await extract(layer, files[index]!, target, ending);
+    const target = new Target(resolve(into));
+    for (const [index, layer] of layers.entries()) await extract(layer, files[index]!, target, ending);
     await target.close();
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  const at = (path: string): string => join(base, path);
-  const node = manifest.layers.find(({ name }) => name === "node")!;
-  return {
-    root: at(manifest.root),
-    node: at(join(node.path, "bin/node")),
-    agent: at(join(manifest.root, manifest.agent)),
-  };
 }
 
 interface Fetch {

@@ -13,8 +13,8 @@ export interface Application {
   remove(): void;
 }
 
-/** What its package.json names. */
-const installed = ["tinderbox", "@aws-sdk/client-ec2", "@aws-sdk/client-s3"];
+/** What its package.json names beside the package itself. */
+const usual = ["@aws-sdk/client-ec2", "@aws-sdk/client-s3"];
 
 interface Package {
   readonly dependencies?: Readonly<Record<string, string>>;
@@ -22,9 +22,12 @@ interface Package {
 }
 
 /**
- * Makes one with these files, besides its package.json.
+ * Makes one with these files, besides its package.json, and with these packages of the repository.
  */
-export function makeApplication(files: Readonly<Record<string, string>>): Application {
+export function makeApplication(
+  files: Readonly<Record<string, string>>,
+  packages: readonly string[] = usual,
+): Application {
   const above = realpathSync(mkdtempSync(join(tmpdir(), "tinderbox-application-")));
   const folder = join(above, "app");
   const modules = join(folder, "node_modules");
@@ -33,7 +36,7 @@ export function makeApplication(files: Readonly<Record<string, string>>): Applic
     name: "application",
     version: "1.0.0",
     type: "module",
-    dependencies: Object.fromEntries(installed.map((name) => [name, "*"])),
+    dependencies: Object.fromEntries(["tinderbox", ...packages].map((name) => [name, "*"])),
   };
   writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
   for (const [name, text] of Object.entries(files)) {
@@ -48,7 +51,7 @@ export function makeApplication(files: Readonly<Record<string, string>>): Applic
   build(join(own, "dist"));
   const { dependencies = {} } = packageAt(repository);
   const seen = new Set<string>();
-  for (const name of [...Object.keys(dependencies), ...installed.slice(1)]) install(name, repository, modules, seen);
+  for (const name of [...Object.keys(dependencies), ...packages]) install(name, repository, modules, seen);
   return { folder, home: above, remove: () => rmSync(above, { recursive: true, force: true }) };
 }
 
