@@ -153,6 +153,18 @@ const sections: readonly Section[] = [
       { name: "1,000 at the same time", unit: "calls/s", program: "store.mjs", args: ["together"] },
     ],
   },
+  {
+    title: "EC2: machines that come in over TLS, none of which boots, from 0 to all ready",
+    against: 0,
+    rounds: 1,
+    cases: [100, 1_000].map((count) => ({
+      name: `${count.toLocaleString("en")} machines`,
+      unit: "ms",
+      program: "ec2-scale.ts",
+      args: [String(count)],
+      execArgv: ["--conditions=tinderbox-source"],
+    })),
+  },
 ];
 
 /** For the sections about native programs. Where there is no C compiler they are left out, which is said. */

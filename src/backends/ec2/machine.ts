@@ -65,7 +65,8 @@ export class Ec2Instance implements Machine {
         if (this.#isOver) guest.gone();
       },
       accept,
-      beat: () => request.beat(),
+      // A last one may be on its way when EC2 has ended the machine.
+      beat: () => void (this.#isOver || request.beat()),
       output: (stream, line) => request.output(stream, line),
       exited: (exit) => {
         this.#exit = exit;

@@ -14,13 +14,26 @@ export interface Site extends AsyncDisposable {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-export async function startSite(options: CloudOptions = {}): Promise<Site> {
+export interface SiteOptions extends CloudOptions {
+  /** What the parent may ask of EC2, as policies name it. @default everything */
+  readonly parentActions?: readonly string[];
+}
+
+export async function startSite({ parentActions = ["*"], ...options }: SiteOptions = {}): Promise<Site> {
   const bucket = "releases";
   const s3 = await startS3({ buckets: [bucket] });
+  let sessions = 0;
   const machines = await startMachines({
     credentials: (role) => {
+      // Each machine has its own: those of one do not end with the next one's.
       const expiration = new Date(Date.now() + 3_600_000);
-      const { accessKeyId, secretAccessKey, sessionToken = "" } = s3.credentialsFor(role, { session: true });
+      const {
+        accessKeyId,
+        secretAccessKey,
+        sessionToken = "",
+      } = s3.credentialsFor(`${role}-${++sessions}`, {
+        session: true,
+      });
       return { accessKeyId, secretAccessKey, sessionToken, expiration };
     },
   });
@@ -32,7 +45,7 @@ export async function startSite(options: CloudOptions = {}): Promise<Site> {
   const s3Port = Number(new URL(s3.endpoint).port);
   await machines.publish(s3Port);
   const endpoint = `http://${machines.parentAddress}:${s3Port}`;
-  const ec2 = cloud.credentials("parent");
+  const ec2 = cloud.credentials("parent", { actions: parentActions });
   s3.accept(ec2);
   return {
     cloud,
