@@ -9,12 +9,7 @@
  */
 import { renderUserData } from "./backends/boot/user-data.ts";
 import { ec2Backend, type Ec2Site } from "./backends/ec2/backend.ts";
-import {
-  type Ec2Options,
-  type ReapOptions,
-  resolveEc2Options,
-  resolveReapOptions,
-} from "./backends/ec2/options.ts";
+import { type Ec2Options, type ReapOptions, resolveEc2Options, resolveReapOptions } from "./backends/ec2/options.ts";
 import { withLocation, withOutputs } from "./backends/ec2/outputs.ts";
 import { ownAddress, settingsOf } from "./backends/ec2/settings.ts";
 import type { Orphan } from "./backends/ec2/sweep.ts";
