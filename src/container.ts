@@ -19,6 +19,7 @@ import {
 import type { Laid } from "./backends/container/spec.ts";
 import { Sweeper } from "./backends/container/sweep.ts";
 import { remoteBackend, type RemoteSite } from "./backends/remote/site.ts";
+import { sweeps } from "./backends/remote/sweeps.ts";
 import { systemClock } from "./clock.ts";
 import { defaultCache } from "./deploy/release/cache.ts";
 import { forgetOld, Shelf } from "./deploy/release/shelf.ts";
@@ -33,7 +34,6 @@ import { openGate } from "./transport/gate.ts";
 export type { ContainerMount, ContainerOptions, ContainerRelease } from "./backends/container/options.ts";
 export { ContainerError, ReleaseError } from "./errors.ts";
 
-const sweepMs = 5 * 60_000;
 const idleMs = 60_000;
 /** Names that engines give to the machine that they run on. */
 const gateways = ["host.containers.internal", "host.docker.internal"];
@@ -95,11 +95,12 @@ async function openSite(options: ResolvedContainerOptions): Promise<RemoteSite> 
   // Before the first container waits for it; that one then hears of a failure.
   lay().catch(() => undefined);
   const sweeper = new Sweeper(api, clock);
-  const stopSweeps = repeat([0, sweeper.againMs, sweepMs], async () => {
+  const look = async (): Promise<void> => {
     await sweeper.look();
     if (taken.size > 0) await shelf.tidy();
     if (release.from === undefined) await fromStore(store(), (driver) => forgetOld(driver, clock));
-  });
+  };
+  const stopSweeps = sweeps({ clock, trouble, look, againMs: sweeper.againMs });
   return new ContainerSite({
     clock,
     options,
@@ -134,16 +135,4 @@ async function fromStore<T>(driver: StoreDriver, use: (driver: StoreDriver) => P
   } finally {
     await driver.close();
   }
-}
-
-/** After each of these pauses, and after the last one for ever: what another parent has left behind is ended by whoever is there. */
-function repeat([first = sweepMs, ...rest]: readonly number[], look: () => Promise<unknown>): () => void {
-  let pauses = rest;
-  let timer = systemClock.timer(first, next);
-  function next(): void {
-    void look().catch(trouble);
-    timer = systemClock.timer(pauses[0] ?? sweepMs, next);
-    pauses = pauses.slice(1);
-  }
-  return () => timer.cancel();
 }

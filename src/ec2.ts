@@ -13,6 +13,7 @@ import { type Ec2Options, type ReapOptions, resolveEc2Options, resolveReapOption
 import { withLocation, withOutputs } from "./backends/ec2/outputs.ts";
 import { ownAddress, settingsOf } from "./backends/ec2/settings.ts";
 import type { Orphan } from "./backends/ec2/sweep.ts";
+import { sweeps } from "./backends/remote/sweeps.ts";
 import { systemClock } from "./clock.ts";
 import { openAccount } from "./ec2-account.ts";
 import { events } from "./events/index.ts";
@@ -25,7 +26,6 @@ export type { Ec2Options, ReapOptions, ReleaseOptions } from "./backends/ec2/opt
 export type { Orphan } from "./backends/ec2/sweep.ts";
 export { Ec2Error, ReleaseError } from "./errors.ts";
 
-const sweepMs = 5 * 60_000;
 /** For pools that know no limit: machines have timers. */
 const longestMs = 365 * 24 * 3_600_000;
 /** What a machine has to hear of its parent in, beyond the pool's own patience. */
@@ -104,7 +104,7 @@ async function openSite(given: Ec2Options): Promise<Ec2Site> {
   });
   // Before the first machine waits for it; that one then hears of a failure.
   app.release().catch(() => undefined);
-  const stopSweeps = repeat(() => account.sweep({ dryRun: false, patient: false }));
+  const stopSweeps = sweeps({ clock, trouble, look: () => account.sweep({ dryRun: false, patient: false }) });
   return {
     options,
     settings,
@@ -136,14 +136,4 @@ async function openSite(given: Ec2Options): Promise<Ec2Site> {
       await account.close();
     },
   };
-}
-
-/** At once, and from time to time: what another parent has left behind is ended by whoever is there. */
-function repeat(look: () => Promise<unknown>): () => void {
-  let timer = systemClock.timer(0, next);
-  function next(): void {
-    void look().catch(trouble);
-    timer = systemClock.timer(sweepMs, next);
-  }
-  return () => timer.cancel();
 }

@@ -76,7 +76,7 @@ export class Container implements Machine {
     this.#connected = true;
     const { clock, request, flags, windowMs, accept } = this.#deps;
     for (const phase of ["booted", "started", ...Object.keys(phases)]) this.#reached(phase);
-    const admission = admissionOf({
+    return admissionOf({
       clock,
       request,
       flags,
@@ -84,9 +84,9 @@ export class Container implements Machine {
       accept,
       attached: (guest) => {
         this.#guest = guest;
-        if (this.#isOver) guest.gone();
-        else if (!this.#ending) this.#console.write(connectedLine);
+        if (!this.#ending) this.#console.write(connectedLine);
       },
+      over: () => this.#isOver,
       exited: (exit) => {
         this.#exit = exit;
         void this.#finish(partingMs);
@@ -97,8 +97,6 @@ export class Container implements Machine {
         void this.#finish(partingMs);
       },
     });
-    // One may be on its way when there is no container any more.
-    return { ...admission, beat: () => void (this.#isOver || admission.beat()) };
   }
 
   ping(): void {

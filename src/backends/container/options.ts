@@ -1,10 +1,11 @@
 /** Options of `container()`, their defaults, and what is refused. */
 import { availableParallelism } from "node:os";
 import { posix } from "node:path";
-import { type Duration, resolveDuration, resolveSize, type Size } from "../../duration.ts";
+import { resolveSize, type Size } from "../../duration.ts";
 import { refuseUnknown, resolveBoolean, resolveCount, show } from "../../options.ts";
+import { type Patience, patience, releaseId, text } from "../remote/options.ts";
 
-export interface ContainerOptions {
+export interface ContainerOptions extends Patience {
   /** Has to have /bin/sh, glibc and libstdc++; Node comes with the release. @default "docker.io/library/debian:stable-slim" */
   readonly image?: string;
   /** The engine's Unix socket. @default `CONTAINER_HOST`, `DOCKER_HOST`, else the first of podman's and Docker's usual ones that answers */
@@ -31,10 +32,6 @@ export interface ContainerOptions {
   readonly labels?: Readonly<Record<string, string>>;
   /** What containers run. */
   readonly release?: ContainerRelease;
-  /** What a broken connection may take to come back. @default "5s" */
-  readonly reconnectWindow?: Duration;
-  /** What a container without its parent may last, also while it hangs, before it ends itself. @default "60s" */
-  readonly parentLostAfter?: Duration;
 }
 
 export interface ContainerMount {
@@ -110,9 +107,6 @@ const nobody = "65534:65534";
 const leastMemory = 64 * 1024 * 1024;
 /** Node has a dozen threads for each process. */
 const leastPids = 64;
-const longestWindowMs = 10 * 60_000;
-const leastSilenceMs = 5_000;
-const longestSilenceMs = 24 * 3_600_000;
 
 /** Throws `TypeError` for what makes no sense, naming the option. */
 export function resolveContainerOptions(given: ContainerOptions = {}): ResolvedContainerOptions {
@@ -122,34 +116,34 @@ export function resolveContainerOptions(given: ContainerOptions = {}): ResolvedC
   if (release.id !== undefined && release.from === undefined)
     throw new TypeError("Cannot use release.id of container alone: name the place that it is in by release.from");
   const cpus = given.cpus === undefined ? undefined : processors(given.cpus);
-  const network = string(given.network, "network");
+  const network = text(given.network, of("network"));
   if (network === "none")
     throw new TypeError(
       'Cannot use "none" as option "network" of container: a runner has to reach this process; name a network',
     );
   return {
-    image: string(given.image, "image") ?? usualImage,
+    image: text(given.image, of("image")) ?? usualImage,
     engine: engine(given.engine),
     memory: given.memory === undefined ? undefined : atLeast(given.memory, "memory", leastMemory, "64mb"),
     cpus,
     pids: resolveCount(given.pids ?? 1_024, of("pids"), leastPids),
     tmp: given.tmp === undefined ? undefined : atLeast(given.tmp, "tmp", 1, "1b"),
-    user: string(given.user, "user") ?? nobody,
+    user: text(given.user, of("user")) ?? nobody,
     network,
-    host: string(given.host, "host"),
+    host: text(given.host, of("host")),
     mounts: mounts(given.mounts ?? []),
     ulimits: ulimits(given.ulimits ?? {}),
     labels: labels(given.labels ?? {}),
     release: {
-      root: string(release.root, "release.root"),
-      id: releaseId(release.id),
+      root: text(release.root, of("release.root")),
+      id: releaseId(release.id, of),
       from: place(release.from),
-      node: string(release.node, "release.node"),
+      node: text(release.node, of("release.node")),
       cache: release.cache === undefined ? undefined : absolute(release.cache, "release.cache"),
     },
     max: Math.max(1, Math.floor(availableParallelism() / (cpus ?? 1))),
     processes: Math.max(1, Math.floor(cpus ?? 1)),
-    ...patience(given),
+    ...patience(given, of),
   };
 }
 
@@ -157,11 +151,6 @@ const of = (option: string): string => `option "${option}" of container`;
 
 function refused(given: unknown, option: string, wanted: string): TypeError {
   return new TypeError(`Cannot use ${show(given)} as ${of(option)}: ${wanted} is wanted`);
-}
-
-function string(given: unknown, option: string): string | undefined {
-  if (given === undefined || (typeof given === "string" && given !== "")) return given as string | undefined;
-  throw refused(given, option, "a text");
 }
 
 function absolute(given: unknown, option: string): string {
@@ -219,22 +208,7 @@ function labels(given: unknown): Readonly<Record<string, string>> {
   return given as Record<string, string>;
 }
 
-function releaseId(given: unknown): string | undefined {
-  if (given === undefined || (typeof given === "string" && /^[\da-f]{64}$/.test(given))) return given;
-  throw refused(given, "release.id", 'the 64 letters and digits that "tinderbox pack" has printed');
-}
-
 function place(given: unknown): string | undefined {
   if (given === undefined || (typeof given === "string" && /^(file:\/\/\/|s3:\/\/)./i.test(given))) return given;
   throw refused(given, "release.from", "s3://bucket/prefix or file:///folder");
-}
-
-/** A container ends by a clock that knows nothing of connections: it has to leave them their time. */
-function patience({ reconnectWindow = "5s", parentLostAfter = "60s" }: ContainerOptions) {
-  const windowMs = resolveDuration(reconnectWindow, of("reconnectWindow"));
-  const parentLostMs = resolveDuration(parentLostAfter, of("parentLostAfter"));
-  if (windowMs > longestWindowMs) throw refused(reconnectWindow, "reconnectWindow", 'up to "10m"');
-  if (parentLostMs < windowMs + leastSilenceMs || parentLostMs > longestSilenceMs)
-    throw refused(parentLostAfter, "parentLostAfter", 'reconnectWindow and 5 seconds at least, "24h" at most');
-  return { windowMs, parentLostMs };
 }

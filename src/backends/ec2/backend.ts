@@ -3,7 +3,8 @@ import { inheritedFlags } from "../local.ts";
 import type { Backend, BootRequest, Machine } from "../../ports/backend.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
 import type { Enrol, Gate } from "../../ports/gate.ts";
-import type { Connection, Listener } from "../../ports/transport.ts";
+import type { Connection } from "../../ports/transport.ts";
+import { remoteBackend, type RemoteSite } from "../remote/site.ts";
 import type { Ec2Api, Offer, Tags } from "./api.ts";
 import { advisedAtOnce, type IntentFacts, Launcher, type Party, type Wish } from "./launcher.ts";
 import { Ec2Instance } from "./machine.ts";
@@ -41,7 +42,7 @@ export interface Ec2Site {
 
 /** How long an instance may show its ticket after it was asked for. */
 const ticketMs = 15 * 60_000;
-const remote = {
+const usual = {
   max: 10,
   concurrency: 1,
   idleMs: 5 * 60_000,
@@ -51,42 +52,19 @@ const remote = {
 } as const;
 
 export function ec2Backend(options: ResolvedEc2Options, wiring: Ec2Wiring): Backend {
-  let site: Promise<RunningSite> | undefined;
-  let listeners = 0;
-  let closing: Promise<void> = Promise.resolve();
-  const running = (): Promise<RunningSite> => {
-    // The next one may listen where the last one did.
-    const opening = (site ??= closing
-      .then(() => wiring.open())
-      .then((opened) => new RunningSite(opened.options ?? options, wiring, opened)));
-    opening.catch(() => (site === opening ? (site = undefined) : undefined));
-    return opening;
-  };
-  return {
+  return remoteBackend({
     name: "ec2",
-    defaults: { ...remote, processes: options.cores },
-    async listen(accept) {
-      const opened = await running();
-      listeners++;
-      const listener = opened.listen(accept);
-      let closed = false;
-      return {
-        address: listener.address,
-        close() {
-          if (closed) return;
-          closed = true;
-          listener.close();
-          if (--listeners > 0) return;
-          site = undefined;
-          closing = opened.close().catch(wiring.trouble);
-        },
-      };
+    defaults: { ...usual, processes: options.cores },
+    async open() {
+      const site = await wiring.open();
+      return new RunningSite(site.options ?? options, wiring, site);
     },
-    boot: async (request) => (await running()).boot(request),
-  };
+    trouble: wiring.trouble,
+  });
 }
 
-class RunningSite {
+class RunningSite implements RemoteSite {
+  readonly address: string;
   readonly #options: ResolvedEc2Options;
   readonly #wiring: Ec2Wiring;
   readonly #site: Ec2Site;
@@ -94,19 +72,18 @@ class RunningSite {
   readonly #terminator: Terminator;
   readonly #watch: BootWatch;
   readonly #instances = new Map<string, Ec2Instance>();
-  readonly #accepts = new Map<string, (connection: Connection) => void>();
   /** Those that we go to ourselves: what their tickets are, until it is known where they are. */
   readonly #calledOn = new Map<string, (address: string) => void>();
   /** How to stop going to those. */
   readonly #calls = new Map<string, AbortController>();
   readonly #tickets = new Set<Timer>();
-  #listened = 0;
   #offers: Promise<readonly Offer[]> | undefined;
 
   constructor(options: ResolvedEc2Options, wiring: Ec2Wiring, site: Ec2Site) {
     this.#options = options;
     this.#wiring = wiring;
     this.#site = site;
+    this.address = site.gate.address;
     const { clock, trouble } = wiring;
     const { api } = site;
     this.#terminator = new Terminator(clock, api, trouble);
@@ -136,14 +113,7 @@ class RunningSite {
     });
   }
 
-  /** Each has an address of its own, by which its boots find it again. */
-  listen(accept: (connection: Connection) => void): Listener {
-    const address = `${this.#site.gate.address}#${++this.#listened}`;
-    this.#accepts.set(address, accept);
-    return { address, close: () => void this.#accepts.delete(address) };
-  }
-
-  boot(request: BootRequest): Promise<Machine> {
+  boot(request: BootRequest, accept: (connection: Connection) => void): Promise<Machine> {
     request.phase("requested");
     const { clock } = this.#wiring;
     const { windowMs, keepForDebug } = this.#options;
@@ -162,7 +132,7 @@ class RunningSite {
             windowMs,
             keepForDebug,
             flags: inheritedFlags(),
-            accept: (connection) => (this.#accepts.get(request.address) ?? refuse)(connection),
+            accept,
             terminate: (which) => this.#terminator.end(which),
             console: (which) => api.console(which),
             forget: (which) => this.#forget(which),
@@ -252,8 +222,4 @@ class RunningSite {
 
 function foreign(instance: string, doubt: string): Error {
   return new Error(`Cannot let ${instance} in: ${doubt}; see identityCertificates of ec2()`);
-}
-
-function refuse(connection: Connection): void {
-  connection.destroy();
 }

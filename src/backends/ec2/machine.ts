@@ -3,6 +3,7 @@ import type { BootRequest, Machine, MachineExit } from "../../ports/backend.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Admission, Claim, Guest } from "../../ports/gate.ts";
 import type { Connection } from "../../ports/transport.ts";
+import { admissionOf, lostConnection } from "../remote/admission.ts";
 import type { InstanceFacts } from "./api.ts";
 
 export interface InstanceDeps {
@@ -55,30 +56,26 @@ export class Ec2Instance implements Machine {
   admit({ phases }: Claim): Admission | undefined {
     if (this.#ending || this.#connected) return undefined;
     this.#connected = true;
-    const { request, flags, windowMs, accept } = this.#deps;
+    const { clock, request, flags, windowMs, accept } = this.#deps;
     passed(request, Object.entries(phases));
-    const { runner, env, onParentLoss, token } = request;
-    return {
-      grant: { runner, token: token.toString("base64url"), env, flags, onParentLoss, windowMs },
-      attached: (guest) => {
-        this.#guest = guest;
-        if (this.#isOver) guest.gone();
-      },
+    return admissionOf({
+      clock,
+      request,
+      flags,
+      windowMs,
       accept,
-      // A last one may be on its way when EC2 has ended the machine.
-      beat: () => void (this.#isOver || request.beat()),
-      output: (stream, line) => request.output(stream, line),
+      attached: (guest) => (this.#guest = guest),
+      over: () => this.#isOver,
       exited: (exit) => {
         this.#exit = exit;
         this.#end();
       },
-      notice: (kind, at) => request.leaving(noticeText(kind, at - this.#deps.clock.wall())),
       closed: (error) => {
         this.#guest = undefined;
-        if (error) this.#exit ??= { reason: `its connection was lost: ${error.message}` };
+        if (error) this.#exit ??= lostConnection(error);
         this.#end();
       },
-    };
+    });
   }
 
   /** What EC2 says of it: one that ends before it has come in will never come. */
@@ -145,9 +142,4 @@ export class Ec2Instance implements Machine {
 function passed(request: BootRequest, phases: readonly (readonly [name: string, seconds: number])[]): void {
   const last = Math.max(0, ...phases.map(([, seconds]) => seconds));
   for (const [name, seconds] of phases) if (name !== failedWord) request.phase(name, (last - seconds) * 1000);
-}
-
-function noticeText(kind: string, inMs: number): string {
-  const seconds = Math.max(0, Math.round(inMs / 1000));
-  return `its ${kind} notice: the machine is taken away in ${seconds} s`;
 }

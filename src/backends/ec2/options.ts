@@ -1,12 +1,12 @@
 /** Options of `ec2()`, their defaults, and what is refused. */
 import type { KeyObject } from "node:crypto";
-import { type Duration, resolveDuration } from "../../duration.ts";
 import { refuseUnknown, resolveBoolean, resolveCount, show } from "../../options.ts";
+import { type Patience, patience, releaseId, text } from "../remote/options.ts";
 import type { Market, Tags } from "./api.ts";
 import { readKeys } from "./identity.ts";
 import { coresOf, usualTypes } from "./sizes.ts";
 
-export interface Ec2Options {
+export interface Ec2Options extends Patience {
   /** Folder of the terraform configuration whose outputs give all that is not said here and that they know: where, what, and who dials whom at which port. */
   readonly terraform?: string;
   /** @default as the AWS SDK finds it: AWS_REGION, profile */
@@ -45,10 +45,6 @@ export interface Ec2Options {
   readonly allowMetadata?: boolean;
   /** Machines that may be asked for within a minute; others wait. @default 200 */
   readonly launchesPerMinute?: number;
-  /** What a broken connection may take to come back; up to ten minutes. @default "5s" */
-  readonly reconnectWindow?: Duration;
-  /** What a machine without its parent may last before it powers off, also while its agent hangs: at least 5 seconds more than `reconnectWindow`. @default "60s" */
-  readonly parentLostAfter?: Duration;
   /**
    * By which EC2 signs what instances are: RSA certificates of the region as AWS publishes them, each a path or PEM. A machine that cannot
    * show that it is the instance that was launched is not let in then. @default its ticket is enough
@@ -137,11 +133,6 @@ const names: readonly (keyof Ec2Options)[] = [
   "endpoint",
 ];
 
-const longestWindowMs = 10 * 60_000;
-/** Signs of life are 500 ms apart and looked at every few seconds. */
-const leastSilenceMs = 5_000;
-const longestSilenceMs = 24 * 3_600_000;
-
 const markets: Record<string, readonly Market[]> = {
   prefer: ["spot", "on-demand"],
   only: ["spot"],
@@ -166,32 +157,32 @@ export function resolveEc2Options(given: Ec2Options): ResolvedEc2Options {
   }
   const architecture = oneOf(given.architecture ?? process.arch, ["x64", "arm64"], "architecture");
   const instanceTypes = list(given.instanceTypes ?? usualTypes[architecture]!, "instanceTypes");
-  const text = (option: keyof Ec2Options): string | undefined => string(given[option], option);
+  const own = (option: keyof Ec2Options): string | undefined => text(given[option], of(option));
   return {
-    terraform: text("terraform"),
-    region: text("region"),
-    endpoint: text("endpoint"),
+    terraform: own("terraform"),
+    region: own("region"),
+    endpoint: own("endpoint"),
     markets: markets[oneOf(given.spot ?? "prefer", ["prefer", "only", "never"], "spot")]!,
     instanceTypes,
     cores: Math.min(...instanceTypes.map((type) => coresOf(type) ?? 1)),
     subnets: given.subnets === undefined ? undefined : list(given.subnets, "subnets"),
     securityGroups: given.securityGroups === undefined ? [] : list(given.securityGroups, "securityGroups"),
-    image: text("image"),
-    launchTemplate: text("launchTemplate"),
-    instanceProfile: text("instanceProfile"),
+    image: own("image"),
+    launchTemplate: own("launchTemplate"),
+    instanceProfile: own("instanceProfile"),
     release: {
-      bucket: string(release.bucket, "release.bucket"),
-      prefix: prefix(string(release.prefix, "release.prefix") ?? "tinderbox"),
-      endpoint: string(release.endpoint, "release.endpoint"),
-      root: string(release.root, "release.root"),
-      id: releaseId(release.id),
-      node: string(release.node, "release.node"),
+      bucket: text(release.bucket, of("release.bucket")),
+      prefix: prefix(text(release.prefix, of("release.prefix")) ?? "tinderbox"),
+      endpoint: text(release.endpoint, of("release.endpoint")),
+      root: text(release.root, of("release.root")),
+      id: releaseId(release.id, of),
+      node: text(release.node, of("release.node")),
     },
     architecture,
     diskSizeGb: given.diskSize === undefined ? undefined : resolveCount(given.diskSize, of("diskSize"), 1),
     dial: oneOf(given.dial ?? "runner", ["runner", "parent"], "dial"),
     parent: {
-      host: string(parent.host, "parent.host"),
+      host: text(parent.host, of("parent.host")),
       port: port(parent.port ?? 0, "parent.port", 0),
     },
     runnerPort: port(given.runnerPort ?? 7117, "runnerPort", 1),
@@ -199,7 +190,7 @@ export function resolveEc2Options(given: Ec2Options): ResolvedEc2Options {
     keepForDebug: resolveBoolean(given.keepForDebug ?? false, of("keepForDebug")),
     allowMetadata: resolveBoolean(given.allowMetadata ?? false, of("allowMetadata")),
     launchesPerMinute: resolveCount(given.launchesPerMinute ?? 200, of("launchesPerMinute"), 1, true),
-    ...patience(given),
+    ...patience(given, of),
     identityKeys:
       given.identityCertificates === undefined
         ? undefined
@@ -211,15 +202,15 @@ export function resolveReapOptions(given: ReapOptions) {
   refuseUnknown(given, ["terraform", "region", "endpoint", "release", "dryRun"], "reap");
   const { release = {}, terraform } = given;
   refuseUnknown(release, ["bucket", "prefix", "endpoint"], "release of reap");
-  const bucket = string(release.bucket, "release.bucket");
+  const bucket = text(release.bucket, of("release.bucket"));
   if (bucket === undefined && terraform === undefined)
     throw new TypeError("Cannot reap: neither release.bucket nor terraform, the folder of its module, is named");
   return {
-    location: { terraform: string(terraform, "terraform"), region: string(given.region, "region"), bucket },
-    endpoint: string(given.endpoint, "endpoint"),
+    location: { terraform: text(terraform, of("terraform")), region: text(given.region, of("region")), bucket },
+    endpoint: text(given.endpoint, of("endpoint")),
     release: {
-      prefix: prefix(string(release.prefix, "release.prefix") ?? "tinderbox"),
-      endpoint: string(release.endpoint, "release.endpoint"),
+      prefix: prefix(text(release.prefix, of("release.prefix")) ?? "tinderbox"),
+      endpoint: text(release.endpoint, of("release.endpoint")),
     },
     dryRun: resolveBoolean(given.dryRun ?? false, of("dryRun")),
   };
@@ -239,37 +230,10 @@ function needParts({ image, launchTemplate, subnets, release }: Ec2Options): voi
     );
 }
 
-/** A machine powers off by a clock that knows nothing of connections: it has to leave them their time. */
-function patience({ reconnectWindow = "5s", parentLostAfter = "60s" }: Ec2Options) {
-  const windowMs = resolveDuration(reconnectWindow, of("reconnectWindow"));
-  const parentLostMs = resolveDuration(parentLostAfter, of("parentLostAfter"));
-  if (windowMs > longestWindowMs)
-    throw new TypeError(
-      `Cannot use ${show(reconnectWindow)} as ${of("reconnectWindow")}: calls would hang for that long; up to "10m" is wanted`,
-    );
-  if (parentLostMs < windowMs + leastSilenceMs || parentLostMs > longestSilenceMs)
-    throw new TypeError(
-      `Cannot use ${show(parentLostAfter)} as ${of("parentLostAfter")}: reconnectWindow and 5 seconds are the least, "24h" the most`,
-    );
-  return { windowMs, parentLostMs };
-}
-
 function port(given: unknown, option: string, least: number): number {
   const found = resolveCount(given, of(option), least);
   if (found <= 65_535) return found;
   throw new TypeError(`Cannot use ${show(given)} as ${of(option)}: a port is up to 65535`);
-}
-
-function string(given: unknown, option: string): string | undefined {
-  if (given === undefined || (typeof given === "string" && given !== "")) return given as string | undefined;
-  throw new TypeError(`Cannot use ${show(given)} as ${of(option)}: a text is wanted`);
-}
-
-function releaseId(given: unknown): string | undefined {
-  if (given === undefined || (typeof given === "string" && /^[\da-f]{64}$/.test(given))) return given;
-  throw new TypeError(
-    `Cannot use ${show(given)} as ${of("release.id")}: the 64 letters and digits that "tinderbox pack" has printed are wanted`,
-  );
 }
 
 /** Part of keys, and of a URL. */

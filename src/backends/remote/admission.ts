@@ -12,6 +12,8 @@ export interface AdmissionDeps {
   readonly windowMs: number;
   accept(connection: Connection): void;
   attached(guest: Guest): void;
+  /** It has ended, by another way: a last word may be on its way. */
+  over(): boolean;
   /** Its agent has ended. */
   exited(exit: MachineExit): void;
   /** It is not heard any more. */
@@ -23,9 +25,12 @@ export function admissionOf(deps: AdmissionDeps): Admission {
   const { runner, env, onParentLoss, token } = request;
   return {
     grant: { runner, token: token.toString("base64url"), env, flags, onParentLoss, windowMs },
-    attached: (guest) => deps.attached(guest),
+    attached(guest) {
+      deps.attached(guest);
+      if (deps.over()) guest.gone();
+    },
     accept: (connection) => deps.accept(connection),
-    beat: () => request.beat(),
+    beat: () => void (deps.over() || request.beat()),
     output: (stream, line) => request.output(stream, line),
     exited: (exit) => deps.exited(exit),
     notice: (kind, at) => request.leaving(noticeText(kind, at - clock.wall())),
