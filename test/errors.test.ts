@@ -169,3 +169,13 @@ test("what is not given is not shown: no environment, no captured value, no head
     delete process.env["TINDERBOX_TEST_SECRET"];
   }
 });
+
+test("each class has its row in the documentation, with its code", async () => {
+  const page = await readFile(new URL("../docs/errors.md", import.meta.url), "utf8");
+  const rows = page.split("\n").filter((line) => line.startsWith("|"));
+  const missing = names.filter(
+    (name) =>
+      !rows.some((row) => row.includes(`\`${name}\``) && (row.includes(codes[name]) || name === "TinderboxError")),
+  );
+  expect(missing).toEqual([]);
+});
