@@ -27,6 +27,8 @@ const bootLine = /tinderbox boot: (\w+) ([\d.]+)(?: |$)/;
 const failedWord = "failed";
 /** What of the console is shown: the end of it, which is where the trouble is. */
 const consoleLines = 20;
+/** Of those that come after the last one of the boot program. */
+const linesAfter = 5;
 
 export class Ec2Instance implements Machine {
   readonly id: string;
@@ -116,7 +118,10 @@ export class Ec2Instance implements Machine {
         this.#deps.request,
         found.map(([, phase, seconds]) => [phase!, Number(seconds)]),
       );
-      return lines.slice(-consoleLines);
+      // What a machine says while it turns itself off comes after its reason to.
+      const last = lines.findLastIndex((line) => line.includes("tinderbox boot:"));
+      const end = last < 0 ? lines.length : Math.min(lines.length, last + 1 + linesAfter);
+      return lines.slice(Math.max(0, end - consoleLines), end);
     } catch (error) {
       return [`(its console could not be read: ${error instanceof Error ? error.message : String(error)})`];
     }

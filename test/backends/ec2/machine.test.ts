@@ -167,6 +167,16 @@ test("the last words of one that does not come up are the end of its console, wi
   expect(log).toEqual(["phase launched", "phase booted 1750", "phase fetched 0"]);
 });
 
+test("what a machine says while it turns itself off does not hide why", async () => {
+  const before = Array.from({ length: 40 }, (_, index) => `kernel ${index}`);
+  const after = Array.from({ length: 60 }, (_, index) => `[  OK  ] Stopped unit ${index}`);
+  const text = [...before, "[ 7.1] cloud-init[86]: tinderbox boot: failed 7.1 while fetching: no way", ...after];
+  const words = await instance("i-1", { console: async () => text.join("\n") }).machine.lastWords();
+  expect(words).toHaveLength(20);
+  expect(words.at(0)).toBe("kernel 26");
+  expect(words.slice(-6)).toEqual([text[40], ...after.slice(0, 5)]);
+});
+
 test("a console that cannot be read is said, and one that is in needs none", async () => {
   const { machine } = instance("i-1", {
     console: async () => {

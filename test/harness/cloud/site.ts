@@ -1,6 +1,7 @@
 /** A whole cloud on this machine: an account with an EC2 endpoint, machines that boot, and a bucket. */
 import { type S3Server, startS3 } from "../s3/server.ts";
 import { type Cloud, type CloudOptions, startCloud } from "./cloud.ts";
+import type { LaunchOrder, MachineHost } from "./machine-host.ts";
 import { type Machines, startMachines } from "./machines/machines.ts";
 
 export interface Site extends AsyncDisposable {
@@ -17,13 +18,20 @@ export interface Site extends AsyncDisposable {
 export interface SiteOptions extends CloudOptions {
   /** What the parent may ask of EC2, as policies name it. @default everything */
   readonly parentActions?: readonly string[];
+  /** As `MachinesOptions.cloudInit`; machines then need no token for their metadata, whatever their launch says. @default false */
+  readonly cloudInit?: boolean;
 }
 
-export async function startSite({ parentActions = ["*"], ...options }: SiteOptions = {}): Promise<Site> {
+export async function startSite({
+  parentActions = ["*"],
+  cloudInit = false,
+  ...options
+}: SiteOptions = {}): Promise<Site> {
   const bucket = "releases";
   const s3 = await startS3({ buckets: [bucket] });
   let sessions = 0;
   const machines = await startMachines({
+    cloudInit,
     credentials: (role) => {
       // Each machine has its own: those of one do not end with the next one's.
       const expiration = new Date(Date.now() + 3_600_000);
@@ -41,7 +49,10 @@ export async function startSite({ parentActions = ["*"], ...options }: SiteOptio
     `subnet-0000000000000000${zone}`,
     { zone: `us-east-1${zone}`, cidr: machines.subnet.replace(/\.0\.0\/16$/, `.${index + 1}.0/24`) },
   ]);
-  const cloud = await startCloud({ machines, subnets: Object.fromEntries(zones), ...options });
+  const host: MachineHost = cloudInit
+    ? { ...machines, launch: (order) => machines.launch(withoutToken(order)) }
+    : machines;
+  const cloud = await startCloud({ machines: host, subnets: Object.fromEntries(zones), ...options });
   const s3Port = Number(new URL(s3.endpoint).port);
   await machines.publish(s3Port);
   const endpoint = `http://${machines.parentAddress}:${s3Port}`;
@@ -73,4 +84,9 @@ export async function startSite({ parentActions = ["*"], ...options }: SiteOptio
       await s3.dispose();
     },
   };
+}
+
+/** Nothing in a container tells cloud-init that this is EC2, and so it asks for none. */
+function withoutToken(order: LaunchOrder): LaunchOrder {
+  return { ...order, metadata: { ...order.metadata, tokens: "optional" } };
 }

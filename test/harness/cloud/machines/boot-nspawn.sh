@@ -47,4 +47,5 @@ echo booted >&3
 # It ends with 0 after a power-off.
 exec env -i PATH=/usr/sbin:/usr/bin SYSTEMD_LOG_LEVEL=warning chroot "$tools" systemd-nspawn --quiet --register=no \
   --keep-unit --boot --network-namespace-path=/proc/self/ns/net -D /run/machine --machine="$id" \
-  --hostname="ip-${address//./-}" --console=read-only --link-journal=no --resolv-conf=off </dev/null 3>&-
+  --capability=CAP_NET_ADMIN --hostname="ip-${address//./-}" --console=read-only --link-journal=no --resolv-conf=off \
+  </dev/null 3>&-

@@ -6,5 +6,5 @@ import base from "../../../../vitest.config.ts";
 export default defineConfig(async (environment) => {
   const config = await base(environment);
   const root = fileURLToPath(new URL("../../../..", import.meta.url));
-  return { ...config, root, test: { ...config.test, include: ["test/harness/cloud/machines/*.lane.ts"] } };
+  return { ...config, root, test: { ...config.test, include: ["test/**/*.lane.ts"] } };
 });
