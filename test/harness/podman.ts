@@ -1,6 +1,15 @@
 /** A container engine of a test file's own: podman from Debian, as a service at a socket, with all that it keeps in one folder. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { command, path } from "./cloud/machines/command.ts";
@@ -85,6 +94,8 @@ if [ -d /var/lib/cni ]; then mount -t tmpfs tmpfs /var/lib/cni; fi
 exec podman system service --time=0 "unix://$1"`;
 
 let made = 0;
+/** A file system of layers, as containers have it: no more layers can be laid over it. */
+const overlayType = 0x794c7630;
 
 export async function startPodman(): Promise<Podman> {
   await requirePodman();
@@ -100,7 +111,8 @@ cgroup_manager = "cgroupfs"
 events_logger = "none"
 `,
   );
-  const storage = `[storage]\ndriver = "overlay"\ngraphroot = "${folder}/root"\nrunroot = "${folder}/run"\n`;
+  const driver = statfsSync(folder).type === overlayType ? "vfs" : "overlay";
+  const storage = `[storage]\ndriver = "${driver}"\ngraphroot = "${folder}/root"\nrunroot = "${folder}/run"\n`;
   writeFileSync(join(folder, "storage.conf"), storage);
   const before = linksOf();
   let service: Service | undefined;
