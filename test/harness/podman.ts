@@ -192,6 +192,8 @@ interface Service {
 function serve(folder: string, socket: string): Service {
   rmSync(socket, { force: true });
   const child = spawn("unshare", ["--mount", "/bin/sh", "-ec", inside, "podman", socket], {
+    // When a container runs out of memory its keeper leaves a file where it stands.
+    cwd: folder,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: path,
