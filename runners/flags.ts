@@ -11,7 +11,7 @@ export function usableFlags(flags: readonly string[], missing: (flag: string) =>
     const words = [flags[index]!];
     if (preload.test(words[0]!) && !words[0]!.includes("=")) words.push(flags[++index] ?? "");
     const name = preload.test(words[0]!) ? (words[1] ?? words[0]!.replace(/^[^=]*=/, "")) : "";
-    const file = name.startsWith("file:") ? fileURLToPath(name) : name;
+    const file = name.startsWith("file:///") ? fileURLToPath(name) : name;
     if (file.startsWith("/") && !existsSync(file)) missing(words.join(" "));
     else usable.push(...words);
   }

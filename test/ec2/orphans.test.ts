@@ -93,7 +93,7 @@ describe.concurrent("no machine is left when", () => {
     expect(await gone("killed", 20_000)).toMatchObject({ reason: byItself });
   });
 
-  test("its parent is killed during a call, which goes on to its end", { timeout: 200_000 }, async () => {
+  test("its parent is killed during a call, and the call may go on", { timeout: 200_000 }, async () => {
     const script = parent(
       "drained",
       `await flame(async () => { console.log("in it"); await new Promise((r) => setTimeout(r, 8000)); process.stderr.write("finished"); }, { pool: own });`,

@@ -1,7 +1,7 @@
 /** ec2() on the bench for the suite, by what its environment says; other processes load this module to be its parents. */
 import { ec2, type Ec2Options } from "../../src/ec2.ts";
-import type { Backend } from "../../src/ports/backend.ts";
 import type { BackendUnderTest } from "../../src/testing.ts";
+import { closing } from "../harness/closing.ts";
 
 export const optionsName = "TEST_EC2_OPTIONS";
 
@@ -10,20 +10,5 @@ export function make(): BackendUnderTest {
   return {
     backend: ec2(options),
     impossible: { backend: closing(ec2({ ...options, subnets: ["subnet-00000000000000000"] })), permanent: true },
-  };
-}
-
-/** One that is only asked for a machine: what it has opened for that goes with its listener. */
-function closing(backend: Backend): Backend {
-  return {
-    ...backend,
-    async boot(request) {
-      const listener = await backend.listen((connection) => connection.destroy());
-      try {
-        return await backend.boot(request);
-      } finally {
-        listener.close();
-      }
-    },
   };
 }

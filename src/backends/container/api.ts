@@ -17,11 +17,8 @@ export interface State {
 }
 
 export interface ImageFacts {
-  readonly id: string;
   /** `NAME=value` each. */
   readonly env: readonly string[];
-  /** As images name it: `amd64`. */
-  readonly architecture: string;
 }
 
 /** What a registry or the way to it may have for a moment. */
@@ -48,12 +45,8 @@ export class EngineApi {
       fine: [200, 404],
     });
     if (answer.status === 404) return undefined;
-    const { Id, Config, Architecture } = JSON.parse(answer.text) as {
-      Id: string;
-      Config?: { Env?: string[] | null } | null;
-      Architecture?: string;
-    };
-    return { id: Id, env: Config?.Env ?? [], architecture: Architecture ?? "" };
+    const { Config } = JSON.parse(answer.text) as { Config?: { Env?: string[] | null } | null };
+    return { env: Config?.Env ?? [] };
   }
 
   /** `progress` is told what the engine says of each step. Rejects with what it says when it cannot. */

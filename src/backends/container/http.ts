@@ -83,7 +83,7 @@ export class EngineSocket {
       });
       asked.once("error", (error) => {
         timer.cancel();
-        reject(failed(doing, error.message, undefined, error));
+        reject(failed(doing, error));
       });
       asked.end();
     });
@@ -103,7 +103,7 @@ export class EngineSocket {
       const fail = (error: Error): void => {
         timer.cancel();
         asked.destroy();
-        reject(failed(doing, error.message, undefined, error));
+        reject(failed(doing, error));
       };
       asked.once("error", fail);
       asked.once("response", (answer) => {
@@ -129,10 +129,9 @@ export class EngineSocket {
 }
 
 /** An engine that does not answer may do so later. */
-function failed(doing: string, what: string, status?: number, cause?: unknown): ContainerError {
-  return new ContainerError(`Cannot ${doing}: ${what}; see whether the engine runs`, {
+function failed(doing: string, cause: Error): ContainerError {
+  return new ContainerError(`Cannot ${doing}: ${cause.message}; see whether the engine runs`, {
     cause,
-    status,
     permanent: false,
   });
 }
