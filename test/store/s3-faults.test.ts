@@ -509,6 +509,29 @@ describe("what will not pass", () => {
     expect(await failure(own.get("a"), server)).toMatchObject({ transient: true, maybe: false, status });
   });
 
+  test("an answer that came broken is chance, but not always", async () => {
+    const cut = '<?xml version="1.0"?>\n<Error><Code>NoSuch';
+    for (const status of [200, 404, 409]) {
+      let broken = 1;
+      await using proxy = await between(server, () => (broken-- > 0 ? { status, body: cut } : undefined));
+      await using own = driverOf(proxy);
+      const error = await failure(own.list(""), server);
+      expect(error).toMatchObject({ transient: true, maybe: false });
+      expect(error.message).toContain("cannot be read");
+      // Any answer that can be read ends the count.
+      expect(await own.get("nothing")).toBeUndefined();
+      broken = 4;
+      const told = [];
+      for (let i = 0; i < 4; i++) told.push((await failure(own.list(""), server)).transient);
+      expect(told).toEqual([true, true, true, false]);
+      expect(await own.get("nothing")).toBeUndefined();
+      if (status === 200) continue;
+      broken = 2;
+      expect(await failure(own.get("nothing"), server)).toMatchObject({ transient: true, maybe: false });
+      expect(await failure(own.put("a", bytes("x")), server)).toMatchObject({ transient: true, maybe: true });
+    }
+  });
+
   test("a clock that stays wrong", async () => {
     const error = Object.assign(new Error("no"), { name: "RequestTimeTooSkewed", $metadata: { httpStatusCode: 403 } });
     const asked = { action: "write", key: "a", permission: "", writes: true } as const;

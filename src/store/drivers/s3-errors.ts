@@ -43,8 +43,8 @@ interface Facts {
 }
 
 const again = "try again later";
-/** How often in a row the server may refuse our time. */
-const patientWithClock = 3;
+/** How many puzzling answers in a row may be chance. */
+const patience = 3;
 
 export function refusalOf(error: unknown): Refusal | undefined {
   const status = statusOf(error);
@@ -54,15 +54,16 @@ export function refusalOf(error: unknown): Refusal | undefined {
   return status === 404 && /^(NoSuchKey|NotFound)$/.test(codeOf(error)) ? "missing" : undefined;
 }
 
-/** The server holds that our clock is wrong. */
-export function isSkew(error: unknown): boolean {
-  return codeOf(error) === "RequestTimeTooSkewed";
+/** An answer that may be another one the next time, or never: our clock is wrong for the server, or it cannot be read. */
+export function isPuzzling(error: unknown): boolean {
+  return codeOf(error) === "RequestTimeTooSkewed" || isGarbled(error);
 }
 
-/** @param repeated How often in a row the server has refused the time of requests. */
+/** @param repeated How many puzzling answers there were in a row before this one. */
 export function failureOf(error: unknown, asked: Asked, place: Place, repeated = 0): StoreError {
   const status = statusOf(error);
-  const facts = status === undefined ? unanswered(error, asked) : answered(error, status, asked, place, repeated);
+  const facts =
+    status === undefined ? unanswered(error, asked, repeated) : answered(error, status, asked, place, repeated);
   return storeError({ ...facts, status }, asked, place);
 }
 
@@ -113,9 +114,8 @@ function answered(error: unknown, status: number, asked: Asked, place: Place, re
     return lasting(`access was denied (${status} ${code})`, `allow ${asked.permission}`);
   if (status === 501) return lasting(`${what}, for it cannot do that`, "use a server that speaks all of S3");
   const busy = status >= 500 || status === 429 || status === 408;
-  return busy
-    ? { what, todo: again, transient: true, maybe: asked.writes }
-    : lasting(what, "look up what S3 says of this code");
+  if (busy) return { what, todo: again, transient: true, maybe: asked.writes };
+  return isGarbled(error) ? unreadable(status, asked, repeated) : lasting(what, "look up what S3 says of this code");
 }
 
 /** By none of these anything was done. */
@@ -134,7 +134,7 @@ function refusedAs(code: string, place: Place, repeated: number): Facts | undefi
       // The SDK has taken over the server's time by now: the next request tells whether that helps.
       return {
         ...lasting("the clock of this machine is too far from the server's", "set the clock"),
-        transient: repeated < patientWithClock,
+        transient: repeated < patience,
       };
     case "NoSuchBucket":
       return lasting(`there is no bucket "${place.bucket}"`, "create it, or correct the address of the store");
@@ -154,8 +154,9 @@ function refusedAs(code: string, place: Place, repeated: number): Facts | undefi
 }
 
 /** There was no answer, or none that could be read. */
-function unanswered(error: unknown, asked: Asked): Facts {
+function unanswered(error: unknown, asked: Asked, repeated: number): Facts {
   const code = systemCodeOf(error);
+  if (isGarbled(error)) return unreadable(undefined, asked, repeated);
   if (nameOf(error) === "CredentialsProviderError" || nameOf(error) === "TokenProviderError")
     return lasting("there are no credentials", "set AWS_ACCESS_KEY_ID, AWS_PROFILE, or a role of the machine");
   if (messageOf(error).startsWith("Region is missing"))
@@ -176,6 +177,19 @@ function unanswered(error: unknown, asked: Asked): Facts {
     transient: false,
     maybe: asked.writes,
   };
+}
+
+/** What a server, or somebody on the way, has said, and nobody can read. */
+function unreadable(status: number | undefined, asked: Asked, repeated: number): Facts {
+  const what = `the server gave an answer that cannot be read${status === undefined ? "" : ` (${status})`}`;
+  const todo = "see whether the address is that of an S3 server";
+  return { what, todo, transient: repeated < patience, maybe: asked.writes };
+}
+
+/** The SDK throws what its parser threw, and adds the answer. */
+function isGarbled(error: unknown): boolean {
+  const heard = (error as { $response?: unknown } | null | undefined)?.$response !== undefined;
+  return heard && /^(Syntax)?Error$/.test(nameOf(error)) && systemCodeOf(error) === "";
 }
 
 /** Whether it failed before anything could be sent. */

@@ -8,7 +8,7 @@ import {
   type Asked,
   endedBy,
   failureOf,
-  isSkew,
+  isPuzzling,
   type Place,
   type Refusal,
   refusalOf,
@@ -47,8 +47,8 @@ export class S3Requests<Loaded> {
   readonly #closing = new AbortController();
   readonly #gate = new Gate(mostAtOnce);
   #loading: Promise<Loaded> | undefined;
-  /** How often in a row the server has refused our time. */
-  #skewed = 0;
+  /** Puzzling answers in a row. */
+  #puzzled = 0;
 
   constructor(options: S3RequestsOptions<Loaded>) {
     this.#options = options;
@@ -105,7 +105,7 @@ export class S3Requests<Loaded> {
     signal: AbortSignal | undefined,
     send: Send<Loaded, T>,
   ): Promise<T | Refusal> {
-    const refused = this.#skewed;
+    const puzzled = this.#puzzled;
     let sent = false;
     try {
       deadline.check();
@@ -113,7 +113,7 @@ export class S3Requests<Loaded> {
       sent = true;
       this.counts[asked.action === "remove" ? "write" : asked.action]++;
       const output = await deadline.race(send(loaded, { abortSignal: deadline.signal }));
-      this.#skewed = 0;
+      this.#puzzled = 0;
       return output;
     } catch (error) {
       deadline[Symbol.dispose]();
@@ -123,9 +123,9 @@ export class S3Requests<Loaded> {
         throw error;
       }
       const refusal = refusalOf(error);
+      this.#puzzled = isPuzzling(error) ? puzzled + 1 : 0;
       if (refusal) return refusal;
-      if (isSkew(error)) this.#skewed = refused + 1;
-      throw failureOf(error, asked, this.place, refused);
+      throw failureOf(error, asked, this.place, puzzled);
     }
   }
 
