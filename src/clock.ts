@@ -1,4 +1,5 @@
 /** The system's clock. The only file that asks Node for the time or for a timer. */
+import { performance } from "node:perf_hooks";
 import type { Clock, Timer } from "./ports/clock.ts";
 
 const longest = 2 ** 31 - 1;

@@ -253,6 +253,12 @@ export class PoolCore {
   }
 
   #finish(call: number, now: number): void {
+    const runner = this.#drop(call, now);
+    if (runner) {
+      this.#move(runner, -1);
+      if (runner.busy === 0) this.#idle(runner, now);
+      return;
+    }
     if (this.#waiting.delete(call)) {
       this.#affinity.forget(call);
       return;
@@ -267,12 +273,7 @@ export class PoolCore {
         if (keeper.line) this.#renew(keeper, now);
         else this.#idle(keeper, now);
       }
-      return;
     }
-    const runner = this.#drop(call, now);
-    if (!runner) return;
-    this.#move(runner, -1);
-    if (runner.busy === 0) this.#idle(runner, now);
   }
 
   #idle(runner: Runner, now: number): void {
@@ -299,7 +300,7 @@ export class PoolCore {
       if (retired && retired !== "used" && retired !== "idle")
         commands.push({ type: "leave", runner: id, reason: retired });
     }
-    this.#leaving.clear();
+    if (this.#leaving.size > 0) this.#leaving.clear();
     for (let runner = this.#spent.pop(); runner; runner = this.#spent.pop()) {
       if (runner.phase === "ready" && runner.retired) this.#drain(runner, runner.retired, commands);
     }

@@ -30,7 +30,7 @@ export class RunningPool {
   readonly #fleet: Fleet;
   readonly #calls: Calls;
   readonly #deadlines: Deadlines;
-  readonly #commands: Command[] = [];
+  #commands: Command[] = [];
   /** For all calls to be over, and for something to have ended. */
   readonly #idle = new Waiters();
   readonly #less = new Waiters();
@@ -200,11 +200,13 @@ export class RunningPool {
   #step(event: Event): void {
     this.#core.step(event, this.#deps.clock.now(), this.#commands);
     // Carrying a command out may lead to the next event; its commands join the same list.
-    if (!this.#carrying) {
+    if (!this.#carrying && this.#commands.length > 0) {
       this.#carrying = true;
+      let done = 0;
       try {
-        for (let command = this.#commands.shift(); command; command = this.#commands.shift()) this.#carryOut(command);
+        while (done < this.#commands.length) this.#carryOut(this.#commands[done++]!);
       } finally {
+        this.#commands = done === this.#commands.length ? [] : this.#commands.slice(done);
         this.#carrying = false;
       }
     }

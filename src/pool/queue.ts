@@ -39,7 +39,9 @@ export class WaitingCalls {
     this.#waiting.delete(call);
     const { calls, priority } = waiting.lane;
     calls.remove(waiting);
-    if (calls.size === 0) this.#lanes.splice(this.#place(priority), 1);
+    if (calls.size > 0) return true;
+    if (this.#lanes.length === 1) this.#lanes.pop();
+    else this.#lanes.splice(this.#place(priority), 1);
     return true;
   }
 
@@ -58,7 +60,8 @@ export class WaitingCalls {
     const found = this.#lanes[place];
     if (found?.priority === priority) return found;
     const lane: Lane = { priority, calls: new Line() };
-    this.#lanes.splice(place, 0, lane);
+    if (place === this.#lanes.length) this.#lanes.push(lane);
+    else this.#lanes.splice(place, 0, lane);
     return lane;
   }
 

@@ -68,12 +68,15 @@ export function decodeCall(id: number, body: Buffer, buffers: readonly Buffer[])
     const from = end;
     among = Array.from({ length: count }, (_, index) => body.readUInt32BE(from + index * 4));
   }
-  const call = { type, id, attempt, mode, ...(among ? { among } : {}) } as const;
   const whole = body.subarray(0, end);
-  if (!(flags & withArguments)) return { ...call, value: unpacked(whole.subarray(2), buffers, type), args: undefined };
+  if (!(flags & withArguments)) {
+    const value = unpacked(whole.subarray(2), buffers, type);
+    return { type, id, attempt, mode, value, args: undefined, among };
+  }
   const [bytes, count] = [longEnough(whole, 10, type).readUInt32BE(2), whole.readUInt16BE(6)];
   longEnough(whole, 9 + bytes, type);
   if (count > buffers.length) throw new ProtocolError("Cannot read call: its buffers are missing");
   const value = unpacked(whole.subarray(8, 8 + bytes), buffers.slice(0, count), type);
-  return { ...call, value, args: unpacked(whole.subarray(8 + bytes), buffers.slice(count), type) };
+  const args = unpacked(whole.subarray(8 + bytes), buffers.slice(count), type);
+  return { type, id, attempt, mode, value, args, among };
 }

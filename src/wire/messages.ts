@@ -152,15 +152,15 @@ export function encodeMessage(message: Message): Encoded {
     case "module":
       return { type, id: message.id, body: json(message.module), buffers: none };
     case "call":
-      return { type, ...encodeCall(message) };
+      return typed(type, encodeCall(message));
     case "ref-call":
     case "ref-result":
     case "ref-release":
     case "item":
     case "credit":
-      return { type, ...encodeLive(message) };
+      return typed(type, encodeLive(message));
     case "nested":
-      return { type, ...encodeNested(message) };
+      return typed(type, encodeNested(message));
     case "accepted":
     case "close":
     case "stop":
@@ -186,6 +186,11 @@ export function encodeMessage(message: Message): Encoded {
     case "fault":
       return { type, id: 0, body: json({ calls: message.calls, text: message.text }), buffers: none };
   }
+}
+
+/** Field by field: of a small call, a copy by `...` is a tenth of what it costs to send. */
+function typed(type: number, { id, body, buffers }: Omit<Encoded, "type">): Encoded {
+  return { type, id, body, buffers };
 }
 
 /** Messages that belong to a call, a unit, an executor, or (output) to none. All others have 0 for an id. */
