@@ -2,7 +2,7 @@
  * What a release is made of, as the machines read it. Layers are named by the sha256 of their bytes, the release by that of its manifest:
  * who knows the id of a release can check all of it.
  *
- * `<prefix>layers/<sha256>.tar.gz`, `<prefix>releases/<id>.json`
+ * `layers/<sha256>.tar.gz`, `releases/<id>.json`
  */
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
@@ -41,8 +41,8 @@ export interface ReleaseManifest {
 /** Where the Node binary is on a machine, as `bin/node`. */
 export const nodeFolder = "/opt/tinderbox/node";
 
-export const layerKey = (prefix: string, sha256: string): string => `${prefix}layers/${sha256}.tar.gz`;
-export const manifestKey = (prefix: string, id: string): string => `${prefix}releases/${id}.json`;
+export const layerKey = (sha256: string): string => `layers/${sha256}.tar.gz`;
+export const manifestKey = (id: string): string => `releases/${id}.json`;
 
 /** A manifest in the one order that there is, its bytes, and the id that they give the release. */
 export function encodeManifest(given: ReleaseManifest): {

@@ -26,8 +26,6 @@ export interface PackOptions {
   /** Where the release goes; whoever opened it closes it. Undefined: nowhere, it is only computed. */
   readonly driver: StoreDriver | undefined;
   readonly clock: Clock;
-  /** What all keys begin with. Default: nothing. */
-  readonly prefix?: string | undefined;
   /** False leaves everything as it is in the store: it is only asked what is there. Default: true. */
   readonly upload?: boolean | undefined;
   /** The path of the Node binary that machines run. Default: that of this process. */
@@ -80,7 +78,7 @@ export interface Release {
  * console.log(release.id);
  */
 export async function packRelease(options: PackOptions): Promise<Release> {
-  const { onNotice, platform = "linux", node = process.execPath, cache, prefix = "" } = options;
+  const { onNotice, platform = "linux", node = process.execPath, cache } = options;
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   signal.throwIfAborted();
@@ -105,7 +103,7 @@ export async function packRelease(options: PackOptions): Promise<Release> {
     const totals = plans.map(({ name, entries }) => ({ name, unpackedBytes: unpackedBytes(entries) }));
     options.onProgress?.({ step: "planned", layers: totals });
     const known = new LayerCache(cache === false ? undefined : (cache ?? defaultCache()));
-    const work: Work = { ...options, prefix, signal, folder, known, nowNs };
+    const work: Work = { ...options, signal, folder, known, nowNs };
     const layers = await allOf(
       plans.map((each) => bring(each, work)),
       stop,
@@ -121,7 +119,7 @@ export async function packRelease(options: PackOptions): Promise<Release> {
     });
     if (options.driver && options.upload !== false) {
       const target = { ...options, driver: options.driver, signal };
-      await uploadBytes(bytes, { ...target, key: manifestKey(prefix, id), bytes: bytes.length });
+      await uploadBytes(bytes, { ...target, key: manifestKey(id), bytes: bytes.length });
     }
     return { id, manifest, layers, notices, omitted: plan.omitted };
   } finally {
@@ -130,7 +128,6 @@ export async function packRelease(options: PackOptions): Promise<Release> {
 }
 
 interface Work extends PackOptions {
-  readonly prefix: string;
   readonly signal: AbortSignal;
   /** For temporary files. */
   readonly folder: string;
@@ -142,10 +139,10 @@ interface Work extends PackOptions {
 /** Makes a layer, unless it is known and there, and brings it into the store. */
 async function bring(plan: LayerPlan, work: Work): Promise<PackedLayer> {
   const { name } = plan;
-  const { driver, clock, prefix, signal, onProgress, upload = true, known } = work;
+  const { driver, clock, signal, onProgress, upload = true, known } = work;
   const deps: UploadDeps | undefined = driver && { driver, clock, signal };
   const there = async ({ sha256, bytes }: Layer): Promise<boolean> =>
-    deps !== undefined && isThere(layerKey(prefix, sha256), bytes, deps);
+    deps !== undefined && isThere(layerKey(sha256), bytes, deps);
   const result = (layer: Layer, outcome: PackedLayer["outcome"], cached: boolean): PackedLayer => {
     const done: PackedLayer = { ...layer, outcome, cached };
     onProgress?.({ step: "done", layer: name, result: done });
@@ -166,7 +163,7 @@ async function bring(plan: LayerPlan, work: Work): Promise<PackedLayer> {
   if (!deps || !upload) return result(layer, "absent", false);
   const { bytes, sha256 } = layer;
   const sent = (so: number): void => onProgress?.({ step: "upload", layer: name, done: so, total: bytes });
-  const outcome = await uploadFile(file, { ...deps, key: layerKey(prefix, sha256), bytes, onBytes: sent });
+  const outcome = await uploadFile(file, { ...deps, key: layerKey(sha256), bytes, onBytes: sent });
   return result(layer, outcome, false);
 }
 

@@ -44,7 +44,7 @@ export class Shelf {
    * @throws ReleaseError when it is not there, or is not what it says it is; StoreError.
    */
   async take(id: string, driver: StoreDriver, signal?: AbortSignal): Promise<Shelved> {
-    const manifest = await readManifest(id, driver, { signal });
+    const manifest = await readManifest(id, driver, signal);
     const node = manifest.layers.find(({ name }) => name === "node")!;
     const rest = manifest.layers.filter((layer) => layer !== node);
     const [nodeFolder, appFolder] = await Promise.all([
@@ -88,7 +88,7 @@ export class Shelf {
     await mkdir(this.#folder, { recursive: true, mode: 0o755 });
     const making = await mkdtemp(`${place}.`);
     try {
-      await unpackLayers(layers, driver, making, { signal });
+      await unpackLayers(layers, driver, making, signal);
       await rename(making, place);
     } catch (error) {
       // Somebody else was faster, and has the same.

@@ -1,5 +1,5 @@
 /**
- * `unpackRelease`: the other side of `packRelease`. No byte of a layer is looked at before all of them are known to be those that the
+ * The other side of `packRelease`. No byte of a layer is looked at before all of them are known to be those that the
  * manifest names, and what comes out stays in its folder and within its figures.
  */
 import { createHash } from "node:crypto";
@@ -11,69 +11,36 @@ import { createGunzip } from "node:zlib";
 import { pipeline } from "node:stream";
 import type { StoreDriver } from "../../ports/store.ts";
 import { ReleaseError } from "../../errors.ts";
-import { checkManifest, decodeManifest, type Layer, layerKey, manifestKey, type ReleaseManifest } from "./manifest.ts";
+import { decodeManifest, type Layer, layerKey, manifestKey, type ReleaseManifest } from "./manifest.ts";
 import { type ReadMember, readArchive } from "./tar-read.ts";
-
-export interface UnpackOptions {
-  /** As it was given to `packRelease`. Default: nothing. */
-  readonly prefix?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /**
  * Gets a manifest by its id.
  *
  * @throws ReleaseError when there is none, or another one.
  */
-export async function readManifest(
-  id: string,
-  driver: StoreDriver,
-  options: UnpackOptions = {},
-): Promise<ReleaseManifest> {
+export async function readManifest(id: string, driver: StoreDriver, signal?: AbortSignal): Promise<ReleaseManifest> {
   if (!/^[0-9a-f]{64}$/.test(id))
     throw new ReleaseError(
       `Cannot use release ${JSON.stringify(id)}: an id is 64 hexadecimal digits; tinderbox pack prints it`,
     );
-  const { prefix = "", signal } = options;
-  const found = await driver.get(manifestKey(prefix, id), { signal });
+  const found = await driver.get(manifestKey(id), { signal });
   if (typeof found !== "object")
     throw new ReleaseError(`Cannot use release ${id}: it is not in ${driver.name}; pack it there`);
   return decodeManifest(found.body, id);
 }
 
 /**
- * Unpacks all layers below `into`, which stands for the root of a machine's file system: the application is then in `into` followed by
- * `manifest.root`. Nothing may be there yet but empty folders. What was unpacked stays when it fails half-way: remove `into` then.
+ * Unpacks layers of a manifest that has been checked below `into`, which stands for the root of a machine's file system. Nothing may be
+ * there yet but empty folders. What was unpacked stays when it fails half-way: remove `into` then.
  *
- * @returns Where things are now.
  * @throws ReleaseError when a layer is not there, is not what the manifest says, or holds what none may hold.
- * @example
- * const { node, agent } = await unpackRelease(await readManifest(id, driver), driver, "/tmp/machine");
  */
-export async function unpackRelease(
-  manifest: ReleaseManifest,
-  driver: StoreDriver,
-  into: string,
-  options: UnpackOptions = {},
-): Promise<{ readonly root: string; readonly node: string; readonly agent: string }> {
-  checkManifest(manifest);
-  await unpackLayers(manifest.layers, driver, into, options);
-  const base = resolve(into);
-  const at = (path: string): string => join(base, path);
-  const node = manifest.layers.find(({ name }) => name === "node")!;
-  return {
-    root: at(manifest.root),
-    node: at(join(node.path, "bin/node")),
-    agent: at(join(manifest.root, manifest.agent)),
-  };
-}
-
-/** As `unpackRelease`, for some layers of a manifest that has been checked. */
 export async function unpackLayers(
   layers: readonly Layer[],
   driver: StoreDriver,
   into: string,
-  { prefix = "", signal }: UnpackOptions = {},
+  signal?: AbortSignal,
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), `tinderbox-${process.pid}_unpack-`));
   const stop = new AbortController();
@@ -81,7 +48,7 @@ export async function unpackLayers(
   try {
     const fetched = layers.map(async (layer) => {
       const file = join(folder, layer.name);
-      await fetchLayer(layer, { driver, key: layerKey(prefix, layer.sha256), file, signal: ending });
+      await fetchLayer(layer, { driver, key: layerKey(layer.sha256), file, signal: ending });
       return file;
     });
     let files: string[];

@@ -5,13 +5,13 @@ import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
 import { PackLine, sizeOf } from "../../../src/cli/pack-progress.ts";
 import { systemClock } from "../../../src/clock.ts";
-import { readManifest, unpackRelease } from "../../../src/deploy/release/unpack.ts";
+import { readManifest } from "../../../src/deploy/release/unpack.ts";
 import { fileDriver } from "../../../src/store/drivers/file.ts";
 import { startS3 } from "../../harness/s3/server.ts";
 import { repository } from "../../harness/script-folder.ts";
 import { runScript, startScript, type ScriptOptions, type ScriptResult } from "../../harness/script.ts";
 import { until } from "../../harness/until.ts";
-import { emptyFolder, fakeNode, pack, pictureOf, project, type Tree } from "./project.ts";
+import { emptyFolder, fakeNode, pack, pictureOf, project, type Tree, unpackRelease } from "./project.ts";
 
 const main = join(repository, "src/cli/main.ts");
 const run = (args: readonly string[], options: ScriptOptions = {}): Promise<ScriptResult> =>

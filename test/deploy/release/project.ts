@@ -15,8 +15,9 @@ import {
 import { dirname, join } from "node:path";
 import { systemClock } from "../../../src/clock.ts";
 import type { Notice } from "../../../src/deploy/release/entry.ts";
+import { checkManifest, type ReleaseManifest } from "../../../src/deploy/release/manifest.ts";
 import { packRelease, type PackOptions, type Release } from "../../../src/deploy/release/pack.ts";
-import { unpackRelease } from "../../../src/deploy/release/unpack.ts";
+import { unpackLayers } from "../../../src/deploy/release/unpack.ts";
 import type { StoreDriver } from "../../../src/ports/store.ts";
 import { memoryDriver } from "../../../src/store/drivers/memory.ts";
 import { whenTestEnds } from "../../harness/hooks.ts";
@@ -157,6 +158,20 @@ export async function roundTrip(
   const release = await pack(root, { driver, ...options });
   const unpacked = await unpackRelease(release.manifest, driver, emptyFolder("into"));
   return { tree: pictureOf(unpacked.root), notices: release.notices, root: unpacked.root, release };
+}
+
+/** What a machine does with a release; `into` stands for the root of its file system. Where things are then. */
+export async function unpackRelease(
+  manifest: ReleaseManifest,
+  driver: StoreDriver,
+  into: string,
+  signal?: AbortSignal,
+): Promise<{ readonly root: string; readonly node: string; readonly agent: string }> {
+  checkManifest(manifest);
+  const { layers, root, agent } = manifest;
+  await unpackLayers(layers, driver, into, signal);
+  const node = layers.find(({ name }) => name === "node")!;
+  return { root: join(into, root), node: join(into, node.path, "bin/node"), agent: join(into, root, agent) };
 }
 
 /** Of each path what it is: "folder", "-> target", or the contents of a file, with "!" before those of a program. */

@@ -4,8 +4,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { unpackRelease } from "../../../src/deploy/release/unpack.ts";
-import { emptyFolder, memory, pack, pictureOf, project, type Tree, write } from "./project.ts";
+import { emptyFolder, memory, pack, pictureOf, project, type Tree, unpackRelease, write } from "./project.ts";
 
 /** A command in a login shell, which knows how to reach a registry; undefined when it went well, else what it wrote. */
 async function shell(command: string, cwd: string): Promise<string | undefined> {

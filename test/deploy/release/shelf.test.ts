@@ -60,7 +60,7 @@ test("a layer of other bytes is refused, and nothing of it is there", async () =
   const driver = memory();
   const { id, layers } = await pack(project(), { driver });
   const app = layers.find(({ name }) => name === "app")!;
-  await driver.put(layerKey("", app.sha256), Buffer.from("other bytes"));
+  await driver.put(layerKey(app.sha256), Buffer.from("other bytes"));
   const folder = emptyFolder("shelf");
   expect(await refusal(shelfIn(folder).take(id, driver))).toMatch(/Cannot use layer app of memory:: its sha256 is/);
   expect(readdirSync(folder).filter((name) => name.startsWith("app-"))).toEqual([]);

@@ -4,14 +4,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { PackProgress } from "../../../src/deploy/release/pack.ts";
-import { readManifest, unpackRelease } from "../../../src/deploy/release/unpack.ts";
+import { readManifest } from "../../../src/deploy/release/unpack.ts";
 import type { StoreDriver } from "../../../src/ports/store.ts";
 import { type S3Server, startS3 } from "../../harness/s3/server.ts";
 import { startScript } from "../../harness/script.ts";
 import { repository } from "../../harness/script-folder.ts";
 import { until } from "../../harness/until.ts";
 import { driverOf } from "../../store/s3-site.ts";
-import { emptyFolder, fakeNode, installed, memory, pack, pictureOf, project, refusal } from "./project.ts";
+import {
+  emptyFolder,
+  fakeNode,
+  installed,
+  memory,
+  pack,
+  pictureOf,
+  project,
+  refusal,
+  unpackRelease,
+} from "./project.ts";
 
 let server: S3Server;
 let driver: StoreDriver & AsyncDisposable;
