@@ -8,7 +8,7 @@
  * const thumb = await flame(() => resize(video), { pool: media });
  */
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { pathToFileURL } from "node:url";
 import { ContainerSite } from "./backends/container/backend.ts";
 import { findEngine } from "./backends/container/find.ts";
 import {
@@ -26,9 +26,7 @@ import { forgetOld, Shelf } from "./deploy/release/shelf.ts";
 import { events } from "./events/index.ts";
 import type { Backend } from "./ports/backend.ts";
 import type { StoreDriver } from "./ports/store.ts";
-import { application } from "./release.ts";
-import { fileDriver } from "./store/drivers/file.ts";
-import { s3Driver } from "./store/drivers/s3.ts";
+import { application, openReleases } from "./release.ts";
 import { openGate } from "./transport/gate.ts";
 
 export type { ContainerMount, ContainerOptions, ContainerRelease } from "./backends/container/options.ts";
@@ -80,7 +78,9 @@ async function openSite(options: ResolvedContainerOptions): Promise<RemoteSite> 
   const port = gate.address.slice(gate.address.lastIndexOf(":"));
   const others = host === undefined ? gateways.map((name) => `${name}${port}`) : [];
   const folder = release.cache ?? join(dirname(defaultCache()), "containers");
-  const store = (): StoreDriver => openStore(release.from, folder);
+  // Packed here, they are in a folder beside those that lie unpacked.
+  const packed = pathToFileURL(join(folder, "packed")).href;
+  const store = (): StoreDriver => openReleases(release.from ?? packed)!;
   const app = application({ id: release.id, root: release.root, node: release.node, arch: process.arch, store });
   const shelf = new Shelf({ folder, clock });
   const closed = new AbortController();
@@ -117,16 +117,6 @@ async function openSite(options: ResolvedContainerOptions): Promise<RemoteSite> 
       await gate.close();
     },
   });
-}
-
-/** Out of which releases come; packed here, they are in a folder beside those that lie unpacked. */
-function openStore(from: string | undefined, folder: string): StoreDriver {
-  const clock = systemClock;
-  if (from === undefined) return fileDriver({ folder: join(folder, "packed"), clock });
-  if (/^file:/i.test(from)) return fileDriver({ folder: fileURLToPath(from), clock });
-  const [, bucket = "", prefix = ""] = /^s3:\/\/([^/]+)\/?(.*?)\/?$/i.exec(from) ?? [];
-  const { AWS_ENDPOINT_URL_S3: ours, AWS_ENDPOINT_URL: general } = process.env;
-  return s3Driver({ bucket, prefix, endpoint: ours || general || undefined, clock });
 }
 
 async function fromStore<T>(driver: StoreDriver, use: (driver: StoreDriver) => Promise<T>): Promise<T> {

@@ -8,6 +8,8 @@ import { ReleaseError, StoreError } from "./errors.ts";
 import { events } from "./events/index.ts";
 import type { StoreDriver } from "./ports/store.ts";
 import { entryUrl } from "./runtime.ts";
+import { fileDriver } from "./store/drivers/file.ts";
+import { s3Driver } from "./store/drivers/s3.ts";
 
 export interface ApplicationOptions {
   /** One that is there already; nothing is packed then. */
@@ -75,4 +77,18 @@ function nearestPackage(): string {
     if (existsSync(join(folder, "package.json"))) return folder;
     if (folder === dirname(folder)) return resolve(start);
   }
+}
+
+/**
+ * Opens the place of releases: `s3://bucket/prefix` or `file:///folder`; gives undefined for anything else. Region, credentials and the address
+ * of a server that is not AWS are found as the AWS SDK finds them. What conditions of writes mean to a server is not tried out: an object that
+ * is written twice has the same bytes.
+ */
+export function openReleases(url: string): StoreDriver | undefined {
+  if (/^file:\/\/\/./i.test(url)) return fileDriver({ folder: fileURLToPath(url), clock: systemClock });
+  const [, bucket, prefix = ""] = /^s3:\/\/([^/?#@]+)(?:\/([^?#]*))?$/i.exec(url) ?? [];
+  if (bucket === undefined) return undefined;
+  const { AWS_ENDPOINT_URL_S3: ours, AWS_ENDPOINT_URL: general } = process.env;
+  const endpoint = ours || general || undefined;
+  return s3Driver({ bucket, prefix: prefix.replace(/\/$/, ""), endpoint, clock: systemClock });
 }

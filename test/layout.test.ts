@@ -79,6 +79,7 @@ const house: House = {
     },
     { from: "src/live/", to: "src/wire/", because: "a reference is what its messages say" },
     { from: "src/cli/", to: "src/ec2.ts", because: "what the command does is for programs, too" },
+    { from: "src/cli/", to: "src/release.ts", because: "a release is found where the command has brought it" },
     { from: "src/deploy/", to: "src/pool/", because: "a rollout replaces the runners of a pool" },
   ],
   never: [

@@ -2,10 +2,12 @@
 import { type ArgsDef, defineCommand } from "citty";
 import { systemClock } from "../clock.ts";
 import { packRelease, type Release } from "../deploy/release/pack.ts";
+import { show } from "../options.ts";
+import type { StoreDriver } from "../ports/store.ts";
+import { openReleases } from "../release.ts";
 import { Arguments } from "./arguments.ts";
 import { explained } from "./explain.ts";
 import { jsonOf } from "./look.ts";
-import { openTarget } from "./pack-store.ts";
 import { PackLine, sizeOf } from "./pack-progress.ts";
 import { table } from "./table.ts";
 
@@ -62,6 +64,12 @@ export const packCommand = defineCommand({
       }
     }),
 });
+
+function openTarget(url: string): StoreDriver {
+  const driver = openReleases(url);
+  if (driver) return driver;
+  throw new TypeError(`Cannot use ${show(url)} as --to: s3://bucket/prefix or file:///folder is wanted`);
+}
 
 /** A signal ends the work first, which takes its temporary files away, and then this process. */
 function interruptible(stop: AbortController): { end(): void } {

@@ -208,7 +208,10 @@ function labels(given: unknown): Readonly<Record<string, string>> {
   return given as Record<string, string>;
 }
 
+/** What `openReleases` opens. */
+const isPlace = /^(file:\/\/\/.|s3:\/\/[^/?#@]+(\/[^?#]*)?$)/i;
+
 function place(given: unknown): string | undefined {
-  if (given === undefined || (typeof given === "string" && /^(file:\/\/\/|s3:\/\/)./i.test(given))) return given;
+  if (given === undefined || (typeof given === "string" && isPlace.test(given))) return given;
   throw refused(given, "release.from", "s3://bucket/prefix or file:///folder");
 }

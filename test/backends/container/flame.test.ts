@@ -1,7 +1,11 @@
 /** Applications whose closures run in containers: what they find there, what they may, and what they are told when something is wrong. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { environmentOf } from "../../harness/s3/environment.ts";
+import { startS3 } from "../../harness/s3/server.ts";
+import { repository } from "../../harness/script-folder.ts";
+import { runScript } from "../../harness/script.ts";
 import { until } from "../../harness/until.ts";
 import { available, noContainerLeft, runParent, startParent, useBench } from "./bench.ts";
 
@@ -263,6 +267,31 @@ await far.close();
 `;
     const options = { container: { release: { cache } }, pool: { bootTimeout: "60s" } };
     expect(said(await runParent(bench, code, options), "found")).toBe(bench.application.folder);
+  });
+
+  test("release.from: one in a bucket is fetched once for all containers of this machine", limit, async () => {
+    await using s3 = await startS3();
+    const { folder, home } = bench.application;
+    const env = environmentOf(s3);
+    const args = ["pack", "--to", "s3://test/apps", "--root", folder, "--json"];
+    const packed = await runScript(join(repository, "src/cli/main.ts"), { args, env, timeout: 60_000 });
+    const { id } = JSON.parse(packed.stdout) as { readonly id: string };
+    const release = { id, from: "s3://test/apps", cache: join(home, "from-bucket") };
+    // It is the parent that needs the SDK, and only now.
+    mkdirSync(join(home, "node_modules"));
+    symlinkSync(join(repository, "node_modules/@aws-sdk"), join(home, "node_modules/@aws-sdk"));
+    const code = `
+console.log("found", JSON.stringify(await flame(() => process.cwd(), { pool: far })));
+await far.close();
+`;
+    const layers = (): number =>
+      s3.requests.log.filter(({ operation, key }) => operation === "GetObject" && key.startsWith("apps/layers/"))
+        .length;
+    for (let round = 0; round < 2; round++) {
+      const stdout = await runParent(bench, code, { container: { release }, env });
+      expect(said(stdout, "found")).toBe(folder);
+      expect(layers()).toBe(3);
+    }
   });
 
   test("an image that cannot be had is an error with the engine's words, at once", limit, async () => {
