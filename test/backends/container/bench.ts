@@ -7,15 +7,15 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll } from "vitest";
 import { type ContainerOptions } from "../../../src/container.ts";
 import { type Application, makeApplication } from "../../harness/cloud/application.ts";
-import { type Podman, podmanAvailable, startPodman } from "../../harness/podman.ts";
+import { type ContainerEngine, engineAvailable, startEngine } from "../../harness/containers/engine.ts";
 import { type RunningScript, startScript } from "../../harness/script.ts";
 import { until } from "../../harness/until.ts";
 
 /** Whether there are containers here; otherwise one line says why there are none. */
-export const available = await podmanAvailable();
+export const available = await engineAvailable();
 
 export interface ContainerBench {
-  readonly podman: Podman;
+  readonly engine: ContainerEngine;
   readonly application: Application;
   /** For `container()`: the release is made, and the network is this machine's. */
   readonly options: ContainerOptions;
@@ -33,7 +33,7 @@ const far = pool("far", { backend: container(backendOptions), max: 1, processes:
 
 /** Makes them before the first test of a file, and ends them after its last. */
 export function useBench(files: Readonly<Record<string, string>> = {}): ContainerBench {
-  let podman: Podman;
+  let engine: ContainerEngine;
   let application: Application;
   let options: ContainerOptions;
   const ends: (() => void | PromiseLike<void>)[] = [];
@@ -41,8 +41,8 @@ export function useBench(files: Readonly<Record<string, string>> = {}): Containe
     if (!available) return;
     application = makeApplication(files, []);
     ends.push(() => application.remove());
-    podman = await startPodman();
-    ends.push(() => podman[Symbol.asyncDispose]());
+    engine = await startEngine();
+    ends.push(() => engine[Symbol.asyncDispose]());
     const { folder, home } = application;
     const from = pathToFileURL(join(home, "packed")).href;
     const { stdout } = await promisify(execFile)(
@@ -51,15 +51,15 @@ export function useBench(files: Readonly<Record<string, string>> = {}): Containe
       { cwd: folder, encoding: "utf8", env: { PATH: process.env["PATH"], HOME: home, TMPDIR: process.env["TMPDIR"] } },
     );
     const { id } = JSON.parse(stdout) as { readonly id: string };
-    const { socket, image } = podman;
+    const { socket, image } = engine;
     options = { engine: socket, image, network: "host", release: { id, from, cache: join(home, "cache") } };
   }, 240_000);
   afterAll(async () => {
     for (const end of ends.toReversed()) await end();
   }, 60_000);
   return {
-    get podman() {
-      return podman;
+    get engine() {
+      return engine;
     },
     get application() {
       return application;
@@ -98,6 +98,6 @@ export async function runParent(bench: ContainerBench, code: string, options?: P
 }
 
 /** Waits until the engine has no container any more, running or not. */
-export async function noContainerLeft({ podman }: ContainerBench, within = 10_000): Promise<void> {
-  await until("all containers are gone", async () => (await podman.containers()).length === 0, { within });
+export async function noContainerLeft({ engine }: ContainerBench, within = 10_000): Promise<void> {
+  await until("all containers are gone", async () => (await engine.containers()).length === 0, { within });
 }

@@ -1,4 +1,4 @@
-/** What every backend has to do, over containers of podman. */
+/** What every backend has to do, over containers. */
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { testBackend } from "../../../src/testing.ts";
 import { available, noContainerLeft, useBench } from "./bench.ts";
@@ -10,8 +10,8 @@ describe.skipIf(!available)("in containers", () => {
   afterAll(() => noContainerLeft(bench), 20_000);
 
   const isAlive = async (id: string, pid?: number): Promise<boolean> => {
-    if (pid !== undefined) return [...(await bench.podman.processes(id)).values()].includes(pid);
-    return (await bench.podman.containers()).includes(id);
+    if (pid !== undefined) return [...(await bench.engine.processes(id)).values()].includes(pid);
+    return (await bench.engine.containers()).includes(id);
   };
   testBackend("container", () => ({ ...make(), isAlive }), {
     test,

@@ -65,7 +65,7 @@ console.log("closed");
     const times = phases.map(([, , ms]) => Number(ms));
     expect(times).toEqual(times.toSorted((left, right) => left - right));
     expect(stdout).toMatch(/runner\.gone \{"exitCode":0,/);
-    expect(await bench.podman.containers()).toEqual([]);
+    expect(await bench.engine.containers()).toEqual([]);
   });
 
   test("nothing secret is in what the engine knows of a container, and it is said whose it is", limit, async () => {
@@ -82,8 +82,8 @@ await far.close();
       },
     );
     await script.see(/runner\.ready/);
-    const [id] = await bench.podman.containers();
-    const { json } = await bench.podman.api("GET", `/containers/${id}/json`);
+    const [id] = await bench.engine.containers();
+    const { json } = await bench.engine.api("GET", `/containers/${id}/json`);
     const text = JSON.stringify(json);
     expect(text).not.toContain("very-secret-word");
     expect(text).not.toContain("ticket");
@@ -310,12 +310,12 @@ await far.close();
     );
     expect(ms).toBeLessThan(20_000);
     expect(stdout).toMatch(/release\.notice .*pulling image localhost:1\/not\/here:1/);
-    expect(await bench.podman.containers()).toEqual([]);
+    expect(await bench.engine.containers()).toEqual([]);
   });
 
   test("an image in which Node cannot run is an error with its words", limit, async () => {
-    const { podman } = bench;
-    const image = await podman.imageOf("bare", ["sh", "sleep"], { node: false });
+    const { engine } = bench;
+    const image = await engine.imageOf("bare", ["sh", "sleep"], { node: false });
     const code = `
 const error = await flame(() => 1, { pool: far }).catch((error) => error);
 console.log("error", JSON.stringify([error.code, error.message]));
@@ -325,12 +325,12 @@ await far.close();
     const [, message] = said(stdout, "error") as string[];
     expect(message).toMatch(/it ended with status 127 of its container \(phase started/);
     expect(message).toMatch(/error while loading shared libraries: lib/);
-    expect(await podman.containers()).toEqual([]);
+    expect(await engine.containers()).toEqual([]);
   });
 
   test("an image without a shell is an error with the engine's words", limit, async () => {
-    const { podman } = bench;
-    const image = await podman.imageOf("shell-less", ["sleep"]);
+    const { engine } = bench;
+    const image = await engine.imageOf("shell-less", ["sleep"]);
     const code = `
 const error = await flame(() => 1, { pool: far }).catch((error) => error);
 console.log("error", JSON.stringify([error.code, error.message]));
@@ -338,7 +338,7 @@ await far.close();
 `;
     const stdout = await runParent(bench, code, { container: { image } });
     expect((said(stdout, "error") as string[])[1]).toMatch(/Cannot (attach to|start) a container: .*\/bin\/sh/);
-    await until("no container", async () => (await podman.containers()).length === 0);
+    await until("no container", async () => (await engine.containers()).length === 0);
   });
 
   test("no engine is an error that says where it was looked for, and what to do", limit, async () => {

@@ -18,16 +18,16 @@ describe.skipIf(!available)("in containers", () => {
 
   /** The machine process, as this computer numbers it, of the one container that there is. */
   async function machineOf(which = /^\S*node \S*machine\.js/): Promise<{ readonly id: string; readonly pid: number }> {
-    const [id] = await bench.podman.containers();
-    const pids = await bench.podman.processes(id!);
-    const pid = [...pids.keys()].find((each) => which.test(bench.podman.commandOf(each)));
+    const [id] = await bench.engine.containers();
+    const pids = await bench.engine.processes(id!);
+    const pid = [...pids.keys()].find((each) => which.test(bench.engine.commandOf(each)));
     return { id: id!, pid: pid! };
   }
 
   test("a parent that is killed during a call: the container is gone when the window is over", limit, async () => {
     const script = startParent(bench, endless, { container: brisk });
     await script.see(/\] in it/);
-    expect(await bench.podman.containers()).toHaveLength(1);
+    expect(await bench.engine.containers()).toHaveLength(1);
     script.kill("SIGKILL");
     await script.finished;
     await noContainerLeft(bench, 6_000);
@@ -40,7 +40,7 @@ describe.skipIf(!available)("in containers", () => {
       // It looks for its parent where that is not, and would do so for a minute.
       const script = startParent(bench, endless, { container: { host: "127.0.0.2", network: undefined } });
       await script.see(/"phase":"started"/);
-      expect(await bench.podman.containers()).toHaveLength(1);
+      expect(await bench.engine.containers()).toHaveLength(1);
       script.kill("SIGKILL");
       await script.finished;
       await noContainerLeft(bench, 5_000);
@@ -52,36 +52,36 @@ describe.skipIf(!available)("in containers", () => {
     limit,
     async () => {
       // As it would have been made: with the name of a process that is no more.
-      const { podman } = bench;
+      const { engine } = bench;
       const script = startParent(bench, endless, { container: brisk });
       await script.see(/\] in it/);
-      const [id] = await podman.containers();
-      const owner = await podman.labelOf(id!, "tinderbox.owner");
+      const [id] = await engine.containers();
+      const owner = await engine.labelOf(id!, "tinderbox.owner");
       script.kill("SIGKILL");
       await script.finished;
       await noContainerLeft(bench, 6_000);
-      const left = await podman.create({ Labels: { "tinderbox.owner": owner! } });
+      const left = await engine.create({ Labels: { "tinderbox.owner": owner! } });
       const others = [
-        await podman.create({ Labels: { "tinderbox.owner": owner!.replace(/^[^/]+/, "another-computer") } }),
-        await podman.create({ Labels: { "tinderbox.owner": owner!.replace(/[^/]+$/, `${process.pid}.1x`) } }),
-        await podman.create({ Labels: { other: "1" } }),
+        await engine.create({ Labels: { "tinderbox.owner": owner!.replace(/^[^/]+/, "another-computer") } }),
+        await engine.create({ Labels: { "tinderbox.owner": owner!.replace(/[^/]+$/, `${process.pid}.1x`) } }),
+        await engine.create({ Labels: { other: "1" } }),
         // It may finish what it runs.
-        await podman.create({ Labels: { "tinderbox.owner": owner!, "tinderbox.parent-loss": "drain" } }),
+        await engine.create({ Labels: { "tinderbox.owner": owner!, "tinderbox.parent-loss": "drain" } }),
       ];
       const code = `console.log("next", await flame(() => 1, { pool: far })); await far.close();`;
       await runParent(bench, code);
-      await until("the sweep", async () => !(await podman.containers()).includes(left));
-      expect((await podman.containers()).toSorted()).toEqual(others.toSorted());
-      for (const each of others) await podman.api("DELETE", `/containers/${each}?force=1`);
+      await until("the sweep", async () => !(await engine.containers()).includes(left));
+      expect((await engine.containers()).toSorted()).toEqual(others.toSorted());
+      for (const each of others) await engine.api("DELETE", `/containers/${each}?force=1`);
     },
   );
 
   test("another parent's containers are not touched while it lives", limit, async () => {
     const script = startParent(bench, endless);
     await script.see(/\] in it/);
-    const before = await bench.podman.containers();
+    const before = await bench.engine.containers();
     await runParent(bench, `console.log(await flame(() => 1, { pool: far })); await far.close();`);
-    expect(await bench.podman.containers()).toEqual(before);
+    expect(await bench.engine.containers()).toEqual(before);
     expect(script.stdout).not.toContain("lost");
     script.kill("SIGKILL");
     await script.finished;
@@ -134,10 +134,10 @@ describe.skipIf(!available)("in containers", () => {
     const script = startParent(bench, endless, { container: brisk });
     await script.see(/\] in it/);
     const { id } = await machineOf();
-    for (const pid of (await bench.podman.processes(id)).keys()) process.kill(pid, "SIGSTOP");
+    for (const pid of (await bench.engine.processes(id)).keys()) process.kill(pid, "SIGSTOP");
     script.kill("SIGKILL");
     await script.finished;
-    expect(await bench.podman.containers()).toEqual([id]);
+    expect(await bench.engine.containers()).toEqual([id]);
     await runParent(bench, `console.log(await flame(() => 1, { pool: far })); await far.close();`);
     await noContainerLeft(bench);
   });
@@ -166,7 +166,7 @@ describe.skipIf(!available)("in containers", () => {
     );
     await script.see(/\] in it/);
     const { id } = await machineOf();
-    await bench.podman.api("DELETE", `/containers/${id}?force=1`);
+    await bench.engine.api("DELETE", `/containers/${id}?force=1`);
     await script.see(/^lost (the end|status 137) of its container$/m, { within: 4_000 });
     expect((await script.finished).code).toBe(0);
     expect(script.stdout).toMatch(/^next 1$/m);
@@ -190,11 +190,11 @@ console.log("closed");
 `,
       );
       await script.see(/\] in it/);
-      await bench.podman.kill();
+      await bench.engine.kill();
       await script.see(/^closing$/m, { within: 10_000 });
       await script.see(/backend\.trouble .*Cannot remove container/, { within: 10_000 });
       expect(script.stdout).not.toContain("closed");
-      await bench.podman.start();
+      await bench.engine.start();
       expect((await script.finished).code).toBe(0);
       expect(script.stdout).toMatch(/^result done$/m);
       expect(script.stdout).toMatch(/^again 1 1$/m);
