@@ -40,7 +40,11 @@ unset line
 exec 3<&0 </dev/null
 echo 'tinderbox boot: booted'
 heard() { [ ${parentFile} -nt ${stateFolder}/mark ]; }
-end() { kill -KILL -1; exit; }
+end() {
+  : >${stateFolder}/ended
+  kill -KILL -1
+  exit
+}
 # Output that nobody reads any more is not to hold anything up: these say nothing.
 (IFS= read -r line <&3 || end
   : >${parentFile}
@@ -62,6 +66,8 @@ end() { kill -KILL -1; exit; }
   sleep "$age" && end) >/dev/null 2>&1 &
 "$@" ${parametersFile} 3<&- &
 machine=$!
+# Whoever has ended everything before that line has not met the machine, and process 1 cannot be killed from within.
+[ ! -e ${stateFolder}/ended ] || exit 3
 echo 'tinderbox boot: started'
 wait "$machine" 2>/dev/null
 status=$?

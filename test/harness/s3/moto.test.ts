@@ -17,13 +17,24 @@ beforeAll(async () => {
 
 afterAll(() => moto?.[Symbol.asyncDispose]());
 
+/** Its threads get in each other's way now and then: a 500 says nothing of what it does with conditions. */
+async function checked(check: (typeof conformance)[number], place: Moto, attempts = 5): Promise<void> {
+  try {
+    await runCheck(check, place);
+  } catch (error) {
+    const { $metadata } = error as { readonly $metadata?: { readonly httpStatusCode?: number } };
+    if ($metadata?.httpStatusCode !== 500 || attempts === 1) throw error;
+    await checked(check, place, attempts - 1);
+  }
+}
+
 describe("moto agrees with the checks that our server passes", () => {
   test.for(conformance.filter(({ deviations }) => !deviations?.moto))(
     "$name",
     { timeout: 30_000 },
     async (check, { skip }) => {
       if (!moto) return skip(missing);
-      await expect(runCheck(check, moto)).resolves.toBeUndefined();
+      await expect(checked(check, moto)).resolves.toBeUndefined();
     },
   );
 });
