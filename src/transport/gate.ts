@@ -28,7 +28,8 @@ export interface GateOptions {
 
 const defaultWindowMs = 5_000;
 const guardIdleMs = 1_000;
-const enrolMs = 10_000;
+/** What the decision about a machine may take: a parent that is busy with many of them may know the answer to its launch much later. */
+const enrolMs = 60_000;
 /** Who has not proven anything yet, beyond those who may come: for each ticket, and for each connection that may lose its link. */
 const strangers = 64;
 const strangersOfTicket = 4;

@@ -1,7 +1,10 @@
 /** The suite of backends bites: each vice is noticed, and each case notices some vice. In several files, which run side by side. */
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { backendCases, failingBackendCases } from "../../src/testing.ts";
 import { processesOf } from "../harness/processes.ts";
+import { testRun } from "../harness/run.ts";
 import { until } from "../harness/until.ts";
 import { makeSpoilt, mutants, open } from "./mutants.ts";
 
@@ -43,6 +46,8 @@ async function cleanUp(): Promise<void> {
     }
     return left.length === 0;
   });
+  // Those who clear a killed parent's folder away may have been among them.
+  for (const name of readdirSync(testRun.folder)) rmSync(join(testRun.folder, name), { recursive: true, force: true });
 }
 
 export const isOfPools = (name: string): boolean => name.startsWith("a pool: ");

@@ -148,6 +148,7 @@ describe.concurrent("no machine is left when", () => {
   test("nothing is left of it but its power-off timer", { timeout: 200_000 }, async () => {
     // Below a prefix of its own, or one of the other parents would find it, and end it.
     const release = { bucket: bench.site.bucket, prefix: "alone" };
+    await runCommand(bench, "pack", "--to", `s3://${release.bucket}/${release.prefix}`);
     const times = { bootTimeout: "40s", lifetime: "15s", drainTimeout: "1s" };
     const script = parent("timer", running, { pool: times, ec2: { release } });
     await script.see(/in it/, { within: 100_000 });

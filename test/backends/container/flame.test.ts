@@ -10,6 +10,8 @@ import { until } from "../../harness/until.ts";
 import { available, noContainerLeft, runParent, startParent, useBench } from "./bench.ts";
 
 const limit = { timeout: 60_000 };
+/** A release of its own is packed, brought there and fetched. */
+const longer = { timeout: 120_000 };
 
 /** What a parent has printed after that word, as JSON. */
 function said(stdout: string, word: string): unknown {
@@ -259,7 +261,7 @@ await far.close();
     await noContainerLeft(bench);
   });
 
-  test("an application is packed by itself, and laid out once for all containers of this machine", limit, async () => {
+  test("an application is packed by itself, and laid out once for all containers of this machine", longer, async () => {
     const cache = join(bench.application.home, "own-cache");
     const code = `
 console.log("found", JSON.stringify(await flame(() => process.cwd(), { pool: far })));
@@ -269,7 +271,7 @@ await far.close();
     expect(said(await runParent(bench, code, options), "found")).toBe(bench.application.folder);
   });
 
-  test("release.from: one in a bucket is fetched once for all containers of this machine", limit, async () => {
+  test("release.from: one in a bucket is fetched once for all containers of this machine", longer, async () => {
     await using s3 = await startS3();
     const { folder, home } = bench.application;
     const env = environmentOf(s3);
