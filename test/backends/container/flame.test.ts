@@ -9,6 +9,8 @@ import { runScript } from "../../harness/script.ts";
 import { until } from "../../harness/until.ts";
 import { available, noContainerLeft, runParent, startParent, useBench } from "./bench.ts";
 
+/** A container may take a while on a busy machine. */
+const slowly = { within: 30_000 };
 const limit = { timeout: 60_000 };
 /** A release of its own is packed, brought there and fetched. */
 const longer = { timeout: 120_000 };
@@ -83,7 +85,7 @@ await far.close();
         container: { labels: { team: "blue" }, memory: "200mb" },
       },
     );
-    await script.see(/runner\.ready/);
+    await script.see(/runner\.ready/, slowly);
     const [id] = await bench.engine.containers();
     const { json } = await bench.engine.api("GET", `/containers/${id}/json`);
     const text = JSON.stringify(json);

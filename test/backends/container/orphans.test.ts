@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { until } from "../../harness/until.ts";
 import { available, noContainerLeft, runParent, startParent, useBench } from "./bench.ts";
 
+/** A container may take a while on a busy machine. */
+const slowly = { within: 30_000 };
 const limit = { timeout: 90_000 };
 
 /** Runs until its parent is gone, and does not notice. */
@@ -26,7 +28,7 @@ describe.skipIf(!available)("in containers", () => {
 
   test("a parent that is killed during a call: the container is gone when the window is over", limit, async () => {
     const script = startParent(bench, endless, { container: brisk });
-    await script.see(/\] in it/);
+    await script.see(/\] in it/, slowly);
     expect(await bench.engine.containers()).toHaveLength(1);
     script.kill("SIGKILL");
     await script.finished;
@@ -39,7 +41,7 @@ describe.skipIf(!available)("in containers", () => {
     async () => {
       // It looks for its parent where that is not, and would do so for a minute.
       const script = startParent(bench, endless, { container: { host: "127.0.0.2", network: undefined } });
-      await script.see(/"phase":"started"/);
+      await script.see(/"phase":"started"/, slowly);
       expect(await bench.engine.containers()).toHaveLength(1);
       script.kill("SIGKILL");
       await script.finished;
@@ -54,7 +56,7 @@ describe.skipIf(!available)("in containers", () => {
       // As it would have been made: with the name of a process that is no more.
       const { engine } = bench;
       const script = startParent(bench, endless, { container: brisk });
-      await script.see(/\] in it/);
+      await script.see(/\] in it/, slowly);
       const [id] = await engine.containers();
       const owner = await engine.labelOf(id!, "tinderbox.owner");
       script.kill("SIGKILL");
@@ -78,7 +80,7 @@ describe.skipIf(!available)("in containers", () => {
 
   test("another parent's containers are not touched while it lives", limit, async () => {
     const script = startParent(bench, endless);
-    await script.see(/\] in it/);
+    await script.see(/\] in it/, slowly);
     const before = await bench.engine.containers();
     await runParent(bench, `console.log(await flame(() => 1, { pool: far })); await far.close();`);
     expect(await bench.engine.containers()).toEqual(before);
@@ -90,7 +92,7 @@ describe.skipIf(!available)("in containers", () => {
 
   test("a machine process that hangs, without a parent, is ended by the container itself", limit, async () => {
     const script = startParent(bench, endless, { container: brisk });
-    await script.see(/\] in it/);
+    await script.see(/\] in it/, slowly);
     const { pid } = await machineOf();
     process.kill(pid, "SIGSTOP");
     script.kill("SIGKILL");
@@ -106,7 +108,7 @@ describe.skipIf(!available)("in containers", () => {
       container: { reconnectWindow: "1s", parentLostAfter: "24h" },
       pool: { lifetime: "4s", drainTimeout: "1s", bootTimeout: "3s" },
     });
-    await script.see(/\] in it/);
+    await script.see(/\] in it/, slowly);
     const { pid } = await machineOf();
     process.kill(pid, "SIGSTOP");
     script.kill("SIGKILL");
@@ -120,7 +122,7 @@ describe.skipIf(!available)("in containers", () => {
       bench,
       `${endless}; console.log("next", await flame(() => 1, { pool: far })); await far.close();`,
     );
-    await script.see(/\] in it/);
+    await script.see(/\] in it/, slowly);
     const { pid } = await machineOf();
     process.kill(pid, "SIGSTOP");
     await script.see(/^lost /m, { within: 10_000 });
@@ -132,7 +134,7 @@ describe.skipIf(!available)("in containers", () => {
 
   test("a container whose every process hangs, without a parent, is ended by the next one", limit, async () => {
     const script = startParent(bench, endless, { container: brisk });
-    await script.see(/\] in it/);
+    await script.see(/\] in it/, slowly);
     const { id } = await machineOf();
     for (const pid of (await bench.engine.processes(id)).keys()) process.kill(pid, "SIGSTOP");
     script.kill("SIGKILL");
@@ -147,7 +149,7 @@ describe.skipIf(!available)("in containers", () => {
     limit,
     async () => {
       const script = startParent(bench, `${endless}; await far.close();`);
-      await script.see(/\] in it/);
+      await script.see(/\] in it/, slowly);
       const { pid } = await machineOf();
       const killedAt = performance.now();
       process.kill(pid, "SIGKILL");
@@ -164,7 +166,7 @@ describe.skipIf(!available)("in containers", () => {
       bench,
       `${endless}; console.log("next", await flame(() => 1, { pool: far })); await far.close();`,
     );
-    await script.see(/\] in it/);
+    await script.see(/\] in it/, slowly);
     const { id } = await machineOf();
     await bench.engine.api("DELETE", `/containers/${id}?force=1`);
     await script.see(/^lost (the end|status 137) of its container$/m, { within: 4_000 });
@@ -189,7 +191,7 @@ await closing;
 console.log("closed");
 `,
       );
-      await script.see(/\] in it/);
+      await script.see(/\] in it/, slowly);
       await bench.engine.kill();
       await script.see(/^closing$/m, { within: 10_000 });
       await script.see(/backend\.trouble .*Cannot remove container/, { within: 10_000 });
