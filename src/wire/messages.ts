@@ -188,7 +188,7 @@ export function encodeMessage(message: Message): Encoded {
   }
 }
 
-/** Field by field: of a small call, a copy by `...` is a tenth of what it costs to send. */
+/** Field by field: a spread that does not come first takes V8's slow way, which shows in the profile of small calls. */
 function typed(type: number, { id, body, buffers }: Omit<Encoded, "type">): Encoded {
   return { type, id, body, buffers };
 }

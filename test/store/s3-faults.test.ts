@@ -518,7 +518,7 @@ describe("what will not pass", () => {
       const error = await failure(own.list(""), server);
       expect(error).toMatchObject({ transient: true, maybe: false });
       expect(error.message).toContain("cannot be read");
-      // Any answer that can be read ends the count.
+      // What can be understood ends the count.
       expect(await own.get("nothing")).toBeUndefined();
       broken = 4;
       const told = [];
@@ -530,6 +530,16 @@ describe("what will not pass", () => {
       expect(await failure(own.get("nothing"), server)).toMatchObject({ transient: true, maybe: false });
       expect(await failure(own.put("a", bytes("x")), server)).toMatchObject({ transient: true, maybe: true });
     }
+  });
+
+  test("a refusal whose reason came broken is a refusal, and no puzzle", async () => {
+    let status = 412;
+    await using proxy = await between(server, () => ({ status, body: "<Error><Code>Precond" }));
+    await using own = driverOf(proxy);
+    const lost = (): Promise<unknown> => own.put("a", bytes("x"), { condition: { ifMatch: etag } });
+    for (let i = 0; i < 4; i++) expect(await lost()).toBe("lost");
+    status = 404;
+    expect(await failure(own.get("a"), server)).toMatchObject({ transient: true });
   });
 
   test("a clock that stays wrong", async () => {

@@ -123,7 +123,7 @@ export class S3Requests<Loaded> {
         throw error;
       }
       const refusal = refusalOf(error);
-      this.#puzzled = isPuzzling(error) ? puzzled + 1 : 0;
+      this.#puzzled = !refusal && isPuzzling(error) ? puzzled + 1 : 0;
       if (refusal) return refusal;
       throw failureOf(error, asked, this.place, puzzled);
     }

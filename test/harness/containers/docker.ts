@@ -33,20 +33,12 @@ function makeBridge(): string {
   throw new Error("Cannot start Docker: all of its networks are taken; remove the links tinderbox-d*");
 }
 
-const bridges = new Map<string, string>();
-
 export const docker: EngineKind = {
   packages: { dockerd: "docker.io", runc: "runc", containerd: "containerd", ip: "iproute2", ldd: "libc-bin" },
   programs: /dockerd|containerd|runc/,
   helpers: /containerd$/,
-  service: (folder) => inside(bridges.get(folder)!),
-  prepare(folder) {
+  prepare() {
     const bridge = makeBridge();
-    bridges.set(folder, bridge);
-    return () => {
-      bridges.delete(folder);
-      ip("link", "delete", bridge);
-    };
+    return { service: inside(bridge), removeTraces: () => ip("link", "delete", bridge) };
   },
-  environment: () => ({}),
 };

@@ -45,11 +45,16 @@ export interface EngineKind {
   readonly programs: RegExp;
   /** Those among them that are of no use to the next service. */
   readonly helpers?: RegExp;
+  /** Before it starts for the first time. */
+  prepare(folder: string): Prepared;
+}
+
+export interface Prepared {
   /** A shell script that becomes the service; $1 is its socket, $2 its folder. */
-  readonly service: (folder: string) => string;
-  /** Before it starts for the first time; gives what removes its traces after its end. */
-  prepare(folder: string): () => void;
-  readonly environment: (folder: string) => Readonly<Record<string, string>>;
+  readonly service: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** After its end. */
+  removeTraces(): void;
 }
 
 const kinds = { podman, docker } as const;
@@ -99,11 +104,11 @@ export async function startEngine(): Promise<ContainerEngine> {
   const folder = join(testRun.folder, `${name}-${++made}`);
   mkdirSync(folder, { recursive: true });
   const socket = join(folder, "socket");
-  const removeTraces = kind.prepare(folder);
+  const prepared = kind.prepare(folder);
   let service: Service | undefined;
   const api: ContainerEngine["api"] = (method, route, body) => ask(socket, method, route, body);
   const start = async (): Promise<void> => {
-    service = serve(folder, socket);
+    service = serve(prepared, folder, socket);
     await until(
       `${name} answers`,
       async () => {
@@ -133,7 +138,7 @@ export async function startEngine(): Promise<ContainerEngine> {
         left.forEach(signal);
         return left.length === 0;
       });
-      removeTraces();
+      prepared.removeTraces();
       rmSync(folder, { recursive: true, force: true });
     }
   };
@@ -178,13 +183,13 @@ interface Service {
   output(): string;
 }
 
-function serve(folder: string, socket: string): Service {
+function serve({ service, environment }: Prepared, folder: string, socket: string): Service {
   rmSync(socket, { force: true });
-  const child = spawn("unshare", ["--mount", "/bin/sh", "-ec", kind.service(folder), "engine", socket, folder], {
+  const child = spawn("unshare", ["--mount", "/bin/sh", "-ec", service, "engine", socket, folder], {
     // When a container runs out of memory its keeper leaves a file where it stands.
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH: path, HOME: folder, TMPDIR: folder, ...kind.environment(folder) },
+    env: { PATH: path, HOME: folder, TMPDIR: folder, ...environment },
   });
   let text = "";
   for (const stream of [child.stdout, child.stderr])

@@ -21,7 +21,6 @@ const overlayType = 0x794c7630;
 export const podman: EngineKind = {
   packages: { podman: "podman", crun: "crun", conmon: "conmon", ldd: "libc-bin" },
   programs: /podman|conmon|crun/,
-  service: () => inside,
   prepare(folder) {
     writeFileSync(
       join(folder, "containers.conf"),
@@ -36,12 +35,15 @@ events_logger = "none"
     const storage = `[storage]\ndriver = "${driver}"\ngraphroot = "${folder}/root"\nrunroot = "${folder}/run"\n`;
     writeFileSync(join(folder, "storage.conf"), storage);
     const before = linksOf();
-    return () => removeTraces(before);
+    return {
+      service: inside,
+      environment: {
+        CONTAINERS_CONF: join(folder, "containers.conf"),
+        CONTAINERS_STORAGE_CONF: join(folder, "storage.conf"),
+      },
+      removeTraces: () => removeTraces(before),
+    };
   },
-  environment: (folder) => ({
-    CONTAINERS_CONF: join(folder, "containers.conf"),
-    CONTAINERS_STORAGE_CONF: join(folder, "storage.conf"),
-  }),
 };
 
 function linksOf(): ReadonlySet<string> {
